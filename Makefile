@@ -1,0 +1,48 @@
+# `make ready` and `make test` do all their own set-up; `make help` lists the rest.
+SHELL := /bin/sh
+PYTHON ?= python3
+WORKERS ?= 2
+ARGS ?=
+PY := .venv/bin/python
+STAMP := .venv/.installed
+# MLflow without compiled bytecode imports three times as slowly.
+RUN := env -u PYTHONDONTWRITEBYTECODE $(PY)
+
+.DEFAULT_GOAL := help
+.PHONY: help ready test lint stop lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s  %s\n", $$1, $$2}' Makefile
+	@echo '  ARGS="..." passes options to pytest: make ready ARGS="-m registry". Gates call pytest, not make.'
+
+ready: $(STAMP) ## may this server go live? the readiness suites on the default stack
+	@$(RUN) -m pytest -n $(WORKERS) $(ARGS); code=$$?; \
+	case $$code in 0) word=READY;; 1) word='NOT READY';; 2) word=interrupted;; 3) word='internal error';; \
+	4) word='usage error';; 5) word='nothing selected';; 6) word='NOT PROVEN';; \
+	7) word='stack not started or not reached';; *) word=unknown;; esac; \
+	echo "exit code $$code: $$word"; exit $$code
+
+test: $(STAMP) ## the project's own tests, sabotage included
+	@$(RUN) -m pytest tests -n $(WORKERS) $(ARGS)
+
+lint: $(STAMP) ## ruff and mypy
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+stop: $(STAMP) ## stop the stacks that --keep-stack left running
+	@$(PY) -P fixtures/guard.py stop
+
+lock: $(STAMP) ## make requirements.lock anew from pyproject.toml
+	@$(PY) -m pip install -q uv && $(PY) -m uv pip compile -q pyproject.toml --universal --python-version 3.11 \
+	  --no-header --no-annotate --upgrade -o requirements.lock
+
+clean: ## remove .venv, reports and caches
+	@rm -rf .venv reports .mypy_cache .ruff_cache && find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
+	  "Python 3.11 or newer is needed, %s is %d.%d; say make PYTHON=python3.11" % (sys.executable, v[0], v[1]))'
+	@$(PYTHON) -c 'import sys; from fixtures.process import supported_system as s; sys.exit(s())'
+	@echo "setting up .venv from requirements.lock: once, one to three minutes"
+	@$(PYTHON) -m venv .venv
+	@$(PY) -m pip install --disable-pip-version-check --progress-bar off -r requirements.lock
+	@touch $(STAMP)

@@ -1,0 +1,10 @@
+"""The plugins, in the order of the data; each owns its options, marks, header lines and fixtures."""
+
+pytest_plugins = (
+    "fixtures.settings",
+    "fixtures.run",
+    "fixtures.marks",
+    "fixtures.clients",
+    "fixtures.samples",
+    "fixtures.report.plugin",
+)
