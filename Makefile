@@ -7,6 +7,8 @@ PY := .venv/bin/python
 STAMP := .venv/.installed
 # MLflow without compiled bytecode imports three times as slowly.
 RUN := env -u PYTHONDONTWRITEBYTECODE $(PY)
+# Known before the rest of the line is read, so that the folder in `--report-dir DIR` is not taken for a test path.
+EARLY := -c pytest.ini -p fixtures.settings
 
 .DEFAULT_GOAL := help
 .PHONY: help ready test lint stop lock clean
@@ -16,7 +18,7 @@ help: ## list the commands
 	@echo '  ARGS="..." passes options to pytest: make ready ARGS="-m registry". Gates call pytest, not make.'
 
 ready: $(STAMP) ## may this server go live? the readiness suites on the default stack
-	@$(RUN) -m pytest -n $(WORKERS) $(ARGS); code=$$?; \
+	@$(RUN) -m pytest $(EARLY) -n $(WORKERS) $(ARGS); code=$$?; \
 	case $$code in 0) word=READY;; 1) word='NOT READY';; 2) word=interrupted;; 3) word='internal error';; \
 	4) word='usage error';; 5) word='nothing selected';; 6) word='NOT PROVEN';; \
 	7) word='stack not started or not reached';; *) word=unknown;; esac; \

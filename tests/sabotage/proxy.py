@@ -185,9 +185,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.reply(bad_gateway(error))
 
     @contextmanager
-    def upstream(
-        self, request: Request, body: Iterable[bytes], chunked: bool = False
-    ) -> Iterator[HTTPResponse]:
+    def upstream(self, request: Request, body: Iterable[bytes], chunked: bool = False) -> Iterator[HTTPResponse]:
         """Send the request on a connection of its own and read the head of the answer."""
         with closing(HTTPConnection(*self.proxy.address, timeout=self.proxy.timeout)) as connection:
             target = self.proxy.prefix + request.target
@@ -262,9 +260,7 @@ class Handler(BaseHTTPRequestHandler):
         if not bare:
             self.wfile.write(response.body)
 
-    def head(
-        self, status: int, headers: HTTPMessage, reason: str | None = None, chunked: bool = False
-    ) -> None:
+    def head(self, status: int, headers: HTTPMessage, reason: str | None = None, chunked: bool = False) -> None:
         """Status line and headers, less those that concern the other connection."""
         self.send_response_only(status, reason)
         for name, value in headers.items():

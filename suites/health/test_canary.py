@@ -1,0 +1,58 @@
+"""The deep path that every run takes, and whether /health tells the truth about it (catalogue, F01)."""
+
+import pytest
+
+from fixtures.canary import FILE, Canary
+from fixtures.outcomes import Finding, NotProven, OutOfScope
+
+# Ten steps may each wait 45 s for an answer before they are called broken.
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def canary(stack, probe, mlflow_client, unique, made):
+    """One walk for all checks of this file; it breaks without raising."""
+    return Canary(probe, mlflow_client, unique("canary"), made.experiments.append, stack.s3 is not None).walk()
+
+
+def test_canary_run_passes_the_whole_deep_path(canary, note):
+    """A run can be made, logged to, given an artifact, found and deleted: what training jobs do all day.
+
+    Remedy: the step's name says which part is broken. Artifact steps: look at the server's log for the object store's
+    error, and at MLFLOW_ARTIFACTS_DESTINATION, MLFLOW_S3_ENDPOINT_URL and the AWS_* keys of the server. Other steps:
+    look there for the database's error, and at MLFLOW_BACKEND_STORE_URI.
+    """
+    for line in canary.notes:
+        note(line)
+    if canary.broken is not None:
+        seen = f"{canary.broken.seen}; /health says {canary.health}"
+        raise Finding(f"canary, step '{canary.step}': {canary.broken.what}", canary.broken.expected, seen)
+
+
+def test_health_does_not_hide_a_broken_deep_path(canary):
+    """Load balancers believe /health: it must not say OK for a server on which no run can be logged.
+
+    Remedy: mend what the canary found first. Let the load balancer or the orchestrator probe something that touches
+    the database, such as GET /api/2.0/mlflow/experiments/get?experiment_id=0, since MLflow's /health looks at nothing.
+    """
+    if canary.broken is not None and canary.health == "OK":
+        seen = f"/health says OK but the canary failed at step '{canary.step}': {canary.broken}"
+        raise Finding("/health and the deep path", "/health is red while the deep path is broken", seen)
+    if canary.broken is None and canary.health != "OK":
+        raise Finding("/health and the deep path", "OK, as the deep path works", canary.health)
+
+
+@pytest.mark.requires("s3")
+def test_canary_artifact_lies_in_the_declared_bucket(canary, stack, s3, doors):
+    """Backups cover the bucket that was declared: artifacts must lie in it, byte for byte.
+
+    Remedy: compare --s3-bucket with the server's MLFLOW_ARTIFACTS_DESTINATION (or --default-artifact-root); where
+    the bytes differ, look for a proxy or storage gateway that rewrites uploads.
+    """
+    if "artifact store" in stack.facts:
+        raise Finding("where artifacts lie", f"in bucket {s3.bucket}", stack.facts["artifact store"])
+    if canary.root and not canary.uploaded and canary.broken is None:
+        raise OutOfScope("s3", f"artifacts under {canary.root} are not in an S3 bucket")
+    if not canary.uploaded:
+        raise NotProven(f"the canary broke before it had an artifact, at step '{canary.step}': {canary.broken}")
+    doors.object_agrees(f"{FILE} of run {canary.run}", canary.root, FILE, canary.content)

@@ -1,0 +1,131 @@
+"""What the integration checks share: one trained model, logged and registered once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from packaging.version import Version
+
+from fixtures.outcomes import OutOfScope
+from fixtures.workflow.train import Trained, train
+
+COMMIT = "4f9c0e1d5a3b7286e0c1d2f3a4b5968778695a4b"
+REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "scikit-learn", "cloudpickle")]
+REPORT = '{"threshold": 0.5, "note": "Prüfung – 5 % fraud"}\n'.encode()
+
+
+@dataclass(frozen=True)
+class Published:
+    """A model that was trained, logged in a run and registered, with everything that was asked to be stored."""
+
+    trained: Trained
+    run_id: str
+    run_name: str
+    experiment_id: str
+    name: str
+    version: str
+    tags: dict[str, str]
+    saved: Path
+    """The same model saved on this machine: what the stored files have to be."""
+    window: tuple[int, int]
+    """Milliseconds of this machine's clock before the run was started and after it was ended."""
+
+    @property
+    def uris(self) -> dict[str, str]:
+        """The ways in which a consumer names this model."""
+        return {"runs": f"runs:/{self.run_id}/model", "models": f"models:/{self.name}/{self.version}"}
+
+
+@pytest.fixture(scope="session")
+def trained() -> Trained:
+    """A random forest of 20 trees on 1000 transactions."""
+    return train()
+
+
+@pytest.fixture(scope="session")
+def how_to_log(trained: Trained) -> dict[str, Any]:
+    """Arguments of log_model that need no guess of the client: format, signature, example, requirements."""
+    risk = trained.model.predict_proba(trained.holdout)
+    return {
+        "signature": mlflow.models.infer_signature(trained.holdout, risk),
+        "input_example": trained.holdout.head(5),
+        "pip_requirements": REQUIREMENTS,
+        "serialization_format": "cloudpickle",
+        "pyfunc_predict_fn": "predict_proba",
+    }
+
+
+@pytest.fixture(scope="session")
+def has_logged_models(stack) -> bool:
+    """Whether the server knows logged models, which a client of MLflow 3 needs for log_model (F33)."""
+    return Version(stack.versions["mlflow"]).major >= 3
+
+
+@pytest.fixture
+def logged_models(has_logged_models, stack) -> None:
+    """For claims about log_model itself: out of scope where the server is too old for it."""
+    if not has_logged_models:
+        raise OutOfScope(
+            "client-skew",
+            f"log_model of client {mlflow.__version__} needs a server of MLflow 3, this is {stack.versions['mlflow']}"
+            " (mlflow issue 16215)",
+        )
+
+
+@pytest.fixture(scope="session")
+def log_model(mlflow_client, has_logged_models, tmp_path_factory) -> Callable[..., None]:
+    """log_model(model, name, **options) in the active run; as artifacts of the run on a server of MLflow 2."""
+
+    def log(model: Any, name: str, **options: Any) -> None:
+        if has_logged_models:
+            mlflow.sklearn.log_model(model, name=name, **options)
+            return
+        folder = tmp_path_factory.mktemp("log-model") / name
+        mlflow.sklearn.save_model(model, str(folder), **options)
+        mlflow_client.log_artifacts(mlflow.active_run().info.run_id, str(folder), name)
+
+    return log
+
+
+@pytest.fixture(scope="session")
+def published(
+    mlflow_client, log_model, trained, how_to_log, shared_experiment, unique, made, tmp_path_factory
+) -> Published:
+    """The workflow once: train, log params, metrics, tags, an artifact and the model, register it."""
+    saved, name, run_name = tmp_path_factory.mktemp("saved") / "model", unique("fraud"), unique("training")
+    mlflow.sklearn.save_model(trained.model, str(saved), **how_to_log)
+    tags = {"model_family": "fraud-detection", "environment": "readiness", "mlflow.source.git.commit": COMMIT}
+    (report := tmp_path_factory.mktemp("report") / "report.json").write_bytes(REPORT)
+    begin = now()
+    with mlflow.start_run(experiment_id=shared_experiment, run_name=run_name, tags=tags) as run:
+        mlflow.log_params(trained.params)
+        mlflow.log_metrics(trained.metrics, step=3)
+        mlflow.log_artifact(str(report), "reports/final")
+        log_model(trained.model, "model", **how_to_log)
+    window, run_id = (begin, now()), run.info.run_id
+    made.models.append(name)
+    version = str(mlflow.register_model(f"runs:/{run_id}/model", name, await_registration_for=30).version)
+    return Published(trained, run_id, run_name, shared_experiment, name, version, tags, saved, window)
+
+
+def now() -> int:
+    """Milliseconds since 1970, as MLflow's clients take them."""
+    return int(time.time() * 1000)
+
+
+@pytest.fixture
+def fetched(tmp_path) -> Callable[[str], dict[str, bytes]]:
+    """fetched(uri) -> {path: bytes} of all files that the Python client downloads from `uri`."""
+
+    def fetch(uri: str) -> dict[str, bytes]:
+        root = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(tmp_path / "fetched")))
+        return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+    return fetch

@@ -1,0 +1,105 @@
+"""A burst that fills every request thread of every worker, as a sweep that starts all at once does (F05, F13)."""
+
+import contextlib
+
+import pytest
+
+from fixtures.load import messages
+from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once
+from fixtures.load.engine import Target, drive
+from fixtures.load.judges import THREADS, WORKERS
+from fixtures.load.sessions import Sessions, left_behind
+from fixtures.outcomes import NotProven, OutOfScope, expect, expect_that
+from fixtures.waiting import NotYet, StartFailure, wait_for
+
+pytestmark = pytest.mark.timeout(180)
+MOST = 320  # clients; a larger server is full as well when a few of its workers are
+
+
+@pytest.fixture(scope="module")
+def burst(stack, make_experiment, unique):
+    """(what, history, run ids, sessions): forty clients for each worker, with /health and a one-row read beside them."""
+    clients = min((stack.workers or WORKERS) * THREADS, MOST)
+    target = Target.of(stack.mlflow_uri)
+    runs = messages.make_runs(target, make_experiment(), [unique("burst") for _ in range(clients)])
+    watch = [messages.health(), messages.ask("runs/get", {"run_id": runs[0]})]
+    with Sessions(stack.db_uri) if stack.db_uri else contextlib.nullcontext() as sessions:
+        history = drive(target, messages.spread(runs, batches=2, size=2), watch=watch)
+    return f"{clients} clients at once", history, runs, sessions
+
+
+def test_full_burst_is_not_refused(burst, stack, note):
+    """A sweep that fills every request thread must not lose metrics for want of database connections.
+
+    Remedy: look for the quoted message in the server's log; a limit in a proxy shows as 429, 502, 503 or 504 (nginx:
+    limit_req, limit_conn, worker_connections), a crash of a worker as a connection that was reset.
+    """
+    what, history, *_ = burst
+    note(f"{what}, {'as declared' if stack.workers else 'for 4 workers, as none were declared (--workers)'}")
+    nothing_refused(what, history.of("runs/log-batch"), stack)
+
+
+def test_full_burst_is_answered(burst):
+    """A training job whose request is never answered hangs for minutes and does not know what was stored.
+
+    Remedy: look at the server's log for workers that were killed or restarted ("died", "timeout", out of memory), and
+    at proxies that close connections before the server answers (nginx: proxy_read_timeout).
+    """
+    what, history, *_ = burst
+    all_answered(what, history.of("runs/log-batch"))
+
+
+def test_full_burst_is_stored_once(burst, stack, doors):
+    """Each metric that the server acknowledged while all its threads were busy is stored, once, with its value.
+
+    Remedy: search the server's log for the run ids named here; look for proxies that answer or repeat requests on their
+    own, for triggers and rules on the table metrics, and whether all workers use the same database.
+    """
+    what, history, runs, _ = burst
+    writes = history.of("runs/log-batch")
+    stored = messages.history_rows(Target.of(stack.mlflow_uri), [(run, key) for run in runs for key in messages.KEYS])
+    stored_once(f"batches of {what}, read through the API", writes, stored)
+    if doors.sql is not None:
+        stored_once(f"batches of {what}, read through SQL", writes, messages.stored_metrics(doors.sql, runs))
+        doors.proof.add("sql")
+    every_outcome_known(what, writes)
+
+
+def test_health_answers_during_the_burst(burst, stack, note):
+    """An orchestrator that gets no /health from a busy server restarts it, and with it every upload under way.
+
+    Remedy: /health needs no database: look for a proxy limit (nginx: limit_conn, worker_connections), for gunicorn's
+    sync workers (MLFLOW_GUNICORN_OPTS; uvicorn answers it without a request thread), and for a worker that died.
+    """
+    what, history, *_ = burst
+    looks = history.of("/health")
+    all_answered(f"/health beside {what}", looks)
+    nothing_refused(f"/health beside {what}", looks, stack)
+    expect("answers of /health", {bytes(look.answer).strip() for look in looks.ok}, {b"OK"})
+    note(f"{len(looks.ok)} looks, the slowest took {max(o.end - o.start for o in looks.operations):.1f} s")
+
+
+def test_a_small_read_is_answered_during_the_burst(burst, stack, note):
+    """Someone who opens a run while a sweep writes must get it, be it late, and not an error.
+
+    Remedy: look for the quoted message in the server's log, and for limits in a proxy (429, 502, 503, 504).
+    """
+    what, history, runs, _ = burst
+    reads = history.of("runs/get")
+    all_answered(f"run {runs[0]} read beside {what}", reads)
+    nothing_refused(f"run {runs[0]} read beside {what}", reads, stack)
+    expect("the run read", {messages.run_id(read.answer) for read in reads.ok}, {runs[0]})
+    note(f"{len(reads.ok)} reads, the slowest took {max(o.end - o.start for o in reads.operations):.1f} s")
+
+
+@pytest.mark.requires("sql")
+def test_no_session_stays_in_a_transaction_after_the_burst(burst, sql):
+    """A session that stays in a transaction keeps its locks and one connection of the pool, and stops vacuum.
+
+    Remedy: see pg_stat_activity for what the session ran last; upgrade MLflow, look at middleware that kills requests,
+    and set idle_in_transaction_session_timeout in Postgres as a last resort.
+    """
+    what, *_, sessions = burst
+    if not sql.value("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')"):
+        if not messages_visible(sql):
+            raise OutOfScope("sql", "the door's role sees no sessions of others: GRANT pg_read_all_stats TO it")

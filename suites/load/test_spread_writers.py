@@ -1,0 +1,56 @@
+"""Many clients, each logging batches of ten metrics to a run of its own (catalogue F05, F06)."""
+
+import pytest
+
+from fixtures.load import messages
+from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once
+from fixtures.load.engine import Target, drive
+
+pytestmark = pytest.mark.timeout(180)
+BATCHES = {16: 3, 40: 2}  # clients -> log-batch calls of each
+
+
+@pytest.fixture(scope="module", params=BATCHES, ids="{}-clients".format)
+def writers(request, stack, make_experiment, unique):
+    """(what, history, run ids) of so many clients that wrote at the same time."""
+    target = Target.of(stack.mlflow_uri)
+    runs = messages.make_runs(target, make_experiment(), [unique("spread") for _ in range(request.param)])
+    history = drive(target, messages.spread(runs, BATCHES[request.param], 10))
+    return f"{request.param} clients", history, runs
+
+
+def test_writers_to_their_own_runs_are_not_refused(writers, stack):
+    """Training jobs that log batches at the same time must all be served: MLflow's client does not repeat a 400.
+
+    Remedy: look for the quoted message in the server's log; a limit in a proxy shows as 429, 502, 503 or 504 (nginx:
+    limit_req, limit_conn, worker_connections), a crash of a worker as a connection that was reset.
+    """
+    what, history, _ = writers
+    nothing_refused(what, history, stack)
+
+
+def test_writers_to_their_own_runs_are_all_answered(writers):
+    """A training job whose request is never answered hangs for minutes and does not know what was stored.
+
+    Remedy: look at the server's log for workers that were killed or restarted ("died", "timeout", out of memory), and
+    at proxies that close connections before the server answers (nginx: proxy_read_timeout).
+    """
+    what, history, _ = writers
+    all_answered(what, history)
+
+
+def test_each_acknowledged_batch_is_stored_once(writers, stack, doors):
+    """A metric that the server acknowledged under load is in the run's history, once, with its value.
+
+    Remedy: search the server's log for the run ids named here; look for proxies that answer or repeat requests on their
+    own, for triggers and rules on the table metrics, and whether all workers use the same database.
+    """
+    what, history, runs = writers
+    stored = messages.history_rows(Target.of(stack.mlflow_uri), [(run, key) for run in runs for key in messages.KEYS])
+    stored_once(f"batches of {what}, read through the API", history, stored)
+    if doors.sql is not None:
+        stored_once(f"batches of {what}, read through SQL", history, messages.stored_metrics(doors.sql, runs))
+        doors.proof.add("sql")
+    every_outcome_known(what, history)
+
+

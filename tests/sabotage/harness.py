@@ -1,0 +1,212 @@
+"""Break a private stack on purpose, run checks against it as an operator would, and see who noticed.
+
+A `Sabotage` says what is broken, how, and which checks must catch it. Those that do not touch each other share one
+`Raid`, since each run of pytest costs seconds: what fails in it must be exactly what its sabotages name.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection
+
+from fixtures.backends import Start
+from fixtures.settings import ROOT
+from fixtures.stack import Stack
+from tests.sabotage.proxy import TamperProxy
+from tests.sabotage.rules import Rule
+
+RUN_SECONDS = 240
+EXCUSED = ("pass", "known-issue", "out-of-scope")
+
+
+@dataclass(frozen=True)
+class Target:
+    """The private stack that is broken."""
+
+    stack: Stack
+    begin: Start
+
+    @contextmanager
+    def database(self, *, name: str = "mlflow") -> Iterator[connection]:
+        """A session that may write."""
+        uri = re.sub(r"^postgresql\+\w+", "postgresql", self.stack.db_uri or "")
+        with closing(psycopg2.connect(uri, dbname=name)) as link:
+            link.autocommit = True
+            yield link
+
+    def execute(self, *statements: str) -> None:
+        with self.database() as link, link.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+
+@dataclass
+class Aim:
+    """How one run of pytest reaches the stack; a sabotage may change it."""
+
+    mlflow_uri: str
+    public_urls: list[str] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    store_rules: list[Rule] = field(default_factory=list)
+    workers: int = 2
+    pool: int = 55
+    options: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """One lie or damage.
+
+    Args:
+        name: what is broken.
+        catches: check, such as "health/test_names.py::test_x" -> what the text of its finding must match.
+        lies: rules for the proxy between the checks and MLflow, made anew for each run.
+        store_lies: rules for the proxy between the checks' door s3 and the object store.
+        sql, mend: statements that break the database, and those that mend it.
+        breaks: anything else, as a context manager; it may change the aim.
+    """
+
+    name: str
+    catches: Mapping[str, str]
+    lies: Callable[[], list[Rule]] = list
+    store_lies: Callable[[], list[Rule]] = list
+    sql: tuple[str, ...] = ()
+    mend: tuple[str, ...] = ()
+    breaks: Callable[[Target, Aim], AbstractContextManager[object]] | None = None
+
+
+@dataclass(frozen=True)
+class Raid:
+    """Sabotages that are active in one run; `beside` are checks that must not mind them."""
+
+    name: str
+    sabotages: tuple[Sabotage, ...]
+    beside: tuple[str, ...] = ()
+
+    @property
+    def catches(self) -> dict[str, str]:
+        return {f"suites/{check}": text for s in self.sabotages for check, text in s.catches.items()}
+
+    @property
+    def selection(self) -> list[str]:
+        return list(dict.fromkeys([*self.catches, *(f"suites/{check}" for check in self.beside)]))
+
+
+def raid(name: str, *sabotages: Sabotage, beside: str = "") -> Raid:
+    """A raid; `beside` holds checks apart by blanks."""
+    return Raid(name, sabotages, tuple(beside.split()))
+
+
+_numbers = itertools.count(1)
+
+
+def trigger(table: str, body: str, event: str = "BEFORE INSERT", when: str = "") -> dict[str, tuple[str, ...]]:
+    """`sql` and `mend` of a row trigger with this PL/pgSQL body; count() in it says how often it has run."""
+    name = f"sabotage_{next(_numbers)}"
+    body = body.replace("count()", f"nextval('{name}')")
+    condition = f"WHEN ({when})" if when else ""
+    return {
+        "sql": (
+            f"CREATE SEQUENCE {name}",
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$",
+            f"CREATE TRIGGER {name} {event} ON {table} FOR EACH ROW {condition} EXECUTE FUNCTION {name}()",
+        ),
+        "mend": (
+            f"DROP TRIGGER {name} ON {table}",
+            f"DROP FUNCTION {name}",
+            f"DROP SEQUENCE {name}",
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run ended: exit code, readiness.json and what was printed."""
+
+    code: int
+    report: dict[str, Any]
+    output: str
+
+    @property
+    def checks(self) -> dict[str, dict[str, Any]]:
+        return {check["id"]: check for check in self.report["checks"]}
+
+    @property
+    def fallen(self) -> dict[str, str]:
+        """Checks that are not green, with what they said."""
+        return {name: told(check) for name, check in self.checks.items() if check["status"] not in EXCUSED}
+
+
+def told(check: Mapping[str, Any]) -> str:
+    """A record's finding in one line."""
+    parts = ("status", "phase", "reason", "what", "expected", "seen")
+    return " | ".join(str(check[part]) for part in parts if check[part]) + " | ".join(["", *check["notes"]])
+
+
+def run(target: Target, selection: list[str], folder: Path, sabotages: tuple[Sabotage, ...] = ()) -> Outcome:
+    """Run `selection` against the stack while the sabotages are active, as --stack external."""
+    aim = Aim(target.stack.mlflow_uri)
+    with ExitStack() as broken:
+        for sabotage in sabotages:
+            aim.rules += sabotage.lies()
+            aim.store_rules += sabotage.store_lies()
+            if sabotage.breaks is not None:
+                broken.enter_context(sabotage.breaks(target, aim))
+            broken.callback(target.execute, *sabotage.mend)
+            target.execute(*sabotage.sql)
+        s3 = target.stack.s3
+        assert s3 and s3.endpoint and s3.access_key and s3.secret_key and target.stack.db_uri
+        uri, endpoint = aim.mlflow_uri, s3.endpoint
+        if aim.rules:
+            host = uri.removeprefix("http://")
+            uri = broken.enter_context(TamperProxy(uri, aim.rules, host=host)).url
+        if aim.store_rules:
+            endpoint = broken.enter_context(TamperProxy(endpoint, aim.store_rules)).url
+        argv = [sys.executable, "-m", "pytest", *selection, "--stack", "external", "--mlflow-uri", uri, "-q"]
+        argv += ["--s3-endpoint", endpoint, "--s3-bucket", s3.name, "--report-dir", str(folder)]
+        argv += ["--workers", str(aim.workers), "--pool-size", str(aim.pool), *aim.options]
+        argv += [word for url in aim.public_urls or [target.stack.mlflow_uri] for word in ("--public-url", url)]
+        secret = {
+            "READINESS_DB_URI": target.stack.db_uri,
+            "AWS_ACCESS_KEY_ID": s3.access_key,
+            "AWS_SECRET_ACCESS_KEY": s3.secret_key,
+        }
+        done = subprocess.run(
+            argv, cwd=ROOT, env=clean_environment() | secret, capture_output=True, text=True, timeout=RUN_SECONDS
+        )
+    file = folder / "readiness.json"
+    assert file.exists(), f"no report: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return Outcome(done.returncode, json.loads(file.read_text()), done.stdout + done.stderr)
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours, less what this pytest, its stack and MLflow left in it."""
+    foreign = re.compile(r"PYTEST_|READINESS_|MLFLOW_|AWS_|PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not foreign.match(name)}
+
+
+def caught(raid: Raid, outcome: Outcome) -> None:
+    """Assert that the checks which the raid names failed, with the right words, in their call phase, and no other."""
+    unexpected = {name: text for name, text in outcome.fallen.items() if name not in raid.catches}
+    wrong = {}
+    for name, pattern in raid.catches.items():
+        check = outcome.checks.get(name)
+        if check is None:
+            wrong[name] = "was not run"
+        elif (check["status"], check["phase"]) != ("fail", "call") or not re.search(pattern, told(check)):
+            wrong[name] = f"/{pattern}/ not in: {told(check)}"
+    lines = [f"missed {n}: {t}" for n, t in wrong.items()] + [f"false alarm {n}: {t}" for n, t in unexpected.items()]
+    assert not lines, "\n".join([raid.name, *lines])
+    assert (outcome.code, outcome.report["verdict"]["word"]) == (1, "NOT READY"), outcome.output[-2000:]

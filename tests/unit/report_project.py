@@ -1,0 +1,177 @@
+"""A tiny project with suites of its own and the report's plugin, run in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFTEST = '''
+import os, sys, types
+from pathlib import Path
+import pytest
+from fixtures.known_issues import KnownIssue
+from fixtures.stack import Stack
+
+DOORS = frozenset({"sql", "s3"})
+
+
+class Run:
+    """Stands in for fixtures.run.Run."""
+
+    id, selected, secrets = "abc", [], ("hunter2secret", "pass")
+    lost = os.environ.get("LOST")
+    settings = types.SimpleNamespace(depth="default", report_dir=Path("reports").absolute())
+    failure = os.environ.get("FAILURE")
+    steps, timings = [("mlflow", 8.9)], {"provision": 9.0, "collect": 1.0}
+    deselected, header = {}, ["stack: embedded"]
+    stack = None if failure else Stack(
+        "embedded", True, "http://u:hunter2secret@h:5000", capabilities=DOORS, versions={"mlflow": "3.17.2"}
+    )
+
+
+fake = types.ModuleType("fixtures.run")
+fake.RUN = pytest.StashKey()
+sys.modules["fixtures.run"] = fake
+pytest_plugins = ["fixtures.report.plugin"]
+import fixtures.known_issues
+link = "https://example.org/1"
+fixtures.known_issues.ISSUES = tuple(
+    KnownIssue(id, "", "3.0", "3.17.2", link, "A race.", "lost race") for id in ("F07", "F08")
+)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "known_issue(id): x")
+    if os.environ.get("NO_RUN") is None:
+        config.stash[fake.RUN] = Run()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    return True if Run.failure else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    Run.timings["tear-down"] = 1.5
+    if os.environ.get("BAD_END"):
+        raise OSError("cannot stop hunter2secret")
+'''
+SUITE = '''
+import os, signal
+import pytest, requests
+from fixtures.outcomes import Finding, LostCapability, NotProven, OutOfScope, expect
+from fixtures.report import NOTES, PROOF
+
+
+def test_passes(request):
+    """The server answers.
+
+    Remedy: start it.
+    """
+    request.node.stash[NOTES].append("took 3 tries, hunter2secret")
+    request.node.stash[PROOF].add("sql")
+
+
+def test_finding():
+    """A metric is stored as sent.
+
+    Remedy: read the
+    server's log.
+    """
+    print("printed hunter2secret")
+    expect("metric loss of run 3f2a", "hunter2secret", 2)
+
+
+@pytest.fixture
+def refused():
+    raise requests.ConnectionError("refused: http://u:unheard@h/")
+
+
+def test_refused_in_setup(refused):
+    pass
+
+
+def test_not_proven():
+    raise NotProven("no answer within 45 s")
+
+
+def test_broken():
+    {}["x"]
+
+
+def test_bare_skip():
+    pytest.skip("nah")
+
+
+@pytest.mark.xfail
+def test_xfail():
+    assert 1 == 2, "the claim"
+
+
+def test_no_door():
+    raise OutOfScope("sql", "not declared")
+
+
+def test_lost():
+    raise LostCapability("gone")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_many(n):
+    expect(f"n {n}", n, 1)
+
+
+@pytest.fixture
+def bad_end():
+    yield
+    raise RuntimeError("end")
+
+
+def test_tear_down(bad_end):
+    pass
+
+
+@pytest.mark.known_issue("F07")
+def test_race():
+    raise Finding("run", "here", "lost race")
+
+
+@pytest.mark.known_issue("F08")
+def test_no_race():
+    pass
+
+
+@pytest.mark.known_issue("F99")
+def test_no_such_issue():
+    pass
+'''
+DEMAND = "def test_fast():\n    pass\n"
+
+
+class Project:
+    """A tiny project with suites of its own."""
+
+    def __init__(self, path, suite):
+        self.path = path
+        for area, source in (("client", suite), ("benchmark", DEMAND)):
+            (path / "suites" / area).mkdir(parents=True)
+            (path / "suites" / area / f"test_{area}.py").write_text(source)
+        (path / "conftest.py").write_text(CONFTEST)
+        (path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider -p no:anyio -p no:platformdirs\n")
+
+    def run(self, *args, **variables):
+        """pytest's (exit code, output)."""
+        command = [sys.executable, "-m", "pytest", *(args or ("suites/client",))]
+        home = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "READINESS_", "MLFLOW_"))}
+        environ = home | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"} | variables
+        done = subprocess.run(command, cwd=self.path, env=environ, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    def report(self):
+        return json.loads((self.path / "reports" / "readiness.json").read_text())
+
+    def statuses(self):
+        return {c["id"].rpartition("::test_")[2]: c["status"] for c in self.report()["checks"]}
