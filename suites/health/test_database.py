@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.canary import must_answer, need
+from fixtures.canary import must_answer
 from fixtures.outcomes import expect, expect_that
 
 # Our own door sets itself read-only, so what other sessions get is put together from where it can be set.
@@ -27,15 +27,14 @@ FROM pg_settings WHERE name = 'default_transaction_read_only'
 """
 
 
-def test_database_answers_through_the_api(probe, unique, made, doors):
+def test_database_answers_through_the_api(probe, new_experiment, unique, doors):
     """/health never asks the database; this search must, and finds what was stored a moment before.
 
     Remedy: look at the server's log for the database's error; check MLFLOW_BACKEND_STORE_URI and pg_isready.
     """
     name = unique("database")
     with must_answer("experiments/create and experiments/search"):
-        experiment = need(probe.call("experiments/create", {"name": name}), "experiment_id")
-        made.experiments.append(experiment)
+        experiment = new_experiment(name)
         body = {"filter": f"name = '{name}'", "max_results": 10}
         found = probe.call("experiments/search", body).get("experiments", [])
     seen = [(e.get("experiment_id"), e.get("name"), e.get("lifecycle_stage")) for e in found]

@@ -4,6 +4,7 @@ import mlflow
 from packaging.version import InvalidVersion, Version
 
 from fixtures.canary import must_answer, need
+from fixtures.clients import acknowledged
 from fixtures.outcomes import Finding, expect, expect_that, text
 
 
@@ -32,24 +33,25 @@ def test_version_is_one_and_the_same_on_every_answer(stack, probe):
         raise Finding("GET /version", "a version such as 3.1.4", stack.versions["mlflow"]) from None
 
 
-def test_client_lists_experiments(mlflow_client, make_experiment, unique):
+def test_client_lists_experiments(mlflow_client, new_experiment, unique):
     """Step 4 of the checklist: a Python client that cannot list experiments can do nothing.
 
     Remedy: run mlflow.search_experiments() by hand against this URI; a 403 names the host or the login that it wants.
     """
     name = unique("listed")
-    experiment = make_experiment(name)
+    experiment = new_experiment(name)
     expect_that(mlflow.search_experiments(max_results=1) != [], "mlflow.search_experiments()", "one at least", "none")
     found = mlflow_client.search_experiments(filter_string=f"name = '{name}'")
     expect(f"experiments named {name}", [(e.experiment_id, e.name) for e in found], [(experiment, name)])
 
 
-def test_client_logs_the_guides_test_run(mlflow_client, make_experiment, doors):
+def test_client_logs_the_guides_test_run(mlflow_client, unique, made, doors):
     """Step 5 of the checklist: an experiment is made and a param, a metric and a tag are logged to it.
 
     Remedy: look at the server's log for the request that failed; it names the table or the setting.
     """
-    experiment = make_experiment()
+    experiment = mlflow.create_experiment(unique("guide"))
+    made.experiments.append(experiment)
     with mlflow.start_run(experiment_id=experiment) as active:
         mlflow.log_param("test_param", "test_value")
         mlflow.log_metric("test_metric", 0.95)
@@ -76,29 +78,26 @@ def test_registry_answers(probe, unique, made, doors):
         probe.call("registered-models/create", {"name": name, "description": described})
         found = need(probe.ask("registered-models/get", {"name": name}), "registered_model")
         expect(f"model {name}", (found.get("name"), found.get("description")), (name, described))
-        doors.rows_agree(
-            f"model {name}", [(described,)], "SELECT description FROM registered_models WHERE name = %s", name
-        )
+        query = "SELECT description FROM registered_models WHERE name = %s"
+        doors.rows_agree(f"model {name}", [(described,)], query, name)
         answer = probe.delete("/api/2.0/mlflow/registered-models/delete", json={"name": name})
-        expect(f"DELETE of model {name}", (answer.status_code, text(answer.text, 100)), (200, "{}"))
+        acknowledged(answer, f"DELETE of model {name}")
         gone = probe.get("/api/2.0/mlflow/registered-models/get", params={"name": name})
-    expect_that(
-        gone.status_code == 404 and "RESOURCE_DOES_NOT_EXIST" in gone.text,
-        f"model {name} after its deletion",
-        "404 RESOURCE_DOES_NOT_EXIST",
-        f"{gone.status_code} {text(gone.text, 200)}",
-    )
+    seen = f"{gone.status_code} {text(gone.text, 200)}"
+    refused = gone.status_code == 404 and "RESOURCE_DOES_NOT_EXIST" in seen
+    expect_that(refused, f"model {name} after its deletion", "404 RESOURCE_DOES_NOT_EXIST", seen)
+    doors.rows_agree(f"model {name} after its deletion", [], query, name)
 
 
-def test_registry_and_tracking_share_one_server(probe, make_experiment, unique, made, doors):
+def test_registry_and_tracking_share_one_server(probe, new_run, unique, made, doors):
     """A version's link to its run only holds where registry and tracking are one server on one database.
 
     Remedy: leave --registry-store-uri out, or give it the value of --backend-store-uri.
     """
     name = unique("linked")
     made.models.append(name)
-    run = need(probe.call("runs/create", {"experiment_id": make_experiment(), "start_time": 1}), "run", "info")
-    run_id, source = need(run, "run_id"), f"{need(run, 'artifact_uri')}/linked"
+    run_id, root = new_run()
+    source = f"{root}/linked"
     probe.call("registered-models/create", {"name": name})
     version = probe.call("model-versions/create", {"name": name, "source": source, "run_id": run_id})
     number = need(version, "model_version", "version")

@@ -18,7 +18,6 @@ from fixtures.workflow.train import Trained, train
 
 COMMIT = "4f9c0e1d5a3b7286e0c1d2f3a4b5968778695a4b"
 REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "scikit-learn", "cloudpickle")]
-REPORT = '{"threshold": 0.5, "note": "Prüfung – 5 % fraud"}\n'.encode()
 
 
 @dataclass(frozen=True)
@@ -96,18 +95,18 @@ def log_model(mlflow_client, has_logged_models, tmp_path_factory) -> Callable[..
 
 @pytest.fixture(scope="session")
 def published(
-    mlflow_client, log_model, trained, how_to_log, shared_experiment, unique, made, tmp_path_factory
+    mlflow_client, log_model, trained, how_to_log, report, shared_experiment, unique, made, tmp_path_factory
 ) -> Published:
     """The workflow once: train, log params, metrics, tags, an artifact and the model, register it."""
     saved, name, run_name = tmp_path_factory.mktemp("saved") / "model", unique("fraud"), unique("training")
     mlflow.sklearn.save_model(trained.model, str(saved), **how_to_log)
     tags = {"model_family": "fraud-detection", "environment": "readiness", "mlflow.source.git.commit": COMMIT}
-    (report := tmp_path_factory.mktemp("report") / "report.json").write_bytes(REPORT)
+    (file := tmp_path_factory.mktemp("report") / "report.json").write_bytes(report)
     begin = now()
     with mlflow.start_run(experiment_id=shared_experiment, run_name=run_name, tags=tags) as run:
         mlflow.log_params(trained.params)
         mlflow.log_metrics(trained.metrics, step=3)
-        mlflow.log_artifact(str(report), "reports/final")
+        mlflow.log_artifact(str(file), "reports/final")
         log_model(trained.model, "model", **how_to_log)
     window, run_id = (begin, now()), run.info.run_id
     made.models.append(name)
@@ -118,6 +117,12 @@ def published(
 def now() -> int:
     """Milliseconds since 1970, as MLflow's clients take them."""
     return int(time.time() * 1000)
+
+
+@pytest.fixture(scope="session")
+def report() -> bytes:
+    """The report that the training logs beside its model."""
+    return '{"threshold": 0.5, "note": "Prüfung – 5 % fraud"}\n'.encode()
 
 
 @pytest.fixture

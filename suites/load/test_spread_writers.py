@@ -52,5 +52,3 @@ def test_each_acknowledged_batch_is_stored_once(writers, stack, doors):
         stored_once(f"batches of {what}, read through SQL", history, messages.stored_metrics(doors.sql, runs))
         doors.proof.add("sql")
     every_outcome_known(what, history)
-
-

@@ -93,7 +93,7 @@ def test_ten_concurrent_runs_are_listed_once_and_finished(ten_runs, experiment, 
     """A team that opens the experiment sees each of ten concurrent runs once, and as finished.
 
     Remedy: compare with `SELECT run_uuid, name, status FROM runs WHERE experiment_id = ...`; a run that is there twice
-    was created again by something that repeats requests, such as a proxy that retries POST (nginx: proxy_next_upstream).
+    was made again by something that repeats requests, such as a proxy that retries POST (nginx: proxy_next_upstream).
     """
     seen = sorted((r.info.run_id, r.info.run_name, r.info.status) for r in mlflow_client.search_runs([experiment]))
     expected = sorted((plan.run_id, plan.name, "FAILED" if plan.error else "FINISHED") for plan in ten_runs)

@@ -57,12 +57,12 @@ class Aim:
     """How one run of pytest reaches the stack; a sabotage may change it."""
 
     mlflow_uri: str
-    public_urls: list[str] = field(default_factory=list)
+    db_uri: str
+    public_urls: list[str]
     rules: list[Rule] = field(default_factory=list)
     store_rules: list[Rule] = field(default_factory=list)
     workers: int = 2
     pool: int = 55
-    options: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class Raid:
     name: str
     sabotages: tuple[Sabotage, ...]
     beside: tuple[str, ...] = ()
+    workers: int = 2
 
     @property
     def catches(self) -> dict[str, str]:
@@ -104,9 +105,9 @@ class Raid:
         return list(dict.fromkeys([*self.catches, *(f"suites/{check}" for check in self.beside)]))
 
 
-def raid(name: str, *sabotages: Sabotage, beside: str = "") -> Raid:
-    """A raid; `beside` holds checks apart by blanks."""
-    return Raid(name, sabotages, tuple(beside.split()))
+def raid(name: str, *sabotages: Sabotage, beside: str = "", workers: int = 2) -> Raid:
+    """A raid; `beside` holds checks apart by blanks; `workers` is what the run is told of the server."""
+    return Raid(name, sabotages, tuple(beside.split()), workers)
 
 
 _numbers = itertools.count(1)
@@ -133,11 +134,12 @@ def trigger(table: str, body: str, event: str = "BEFORE INSERT", when: str = "")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the run ended: exit code, readiness.json and what was printed."""
+    """How the run ended: exit code, readiness.json, what was printed, and lies that nobody asked for."""
 
     code: int
     report: dict[str, Any]
     output: str
+    untold: list[str]
 
     @property
     def checks(self) -> dict[str, dict[str, Any]]:
@@ -150,14 +152,19 @@ class Outcome:
 
 
 def told(check: Mapping[str, Any]) -> str:
-    """A record's finding in one line."""
-    parts = ("status", "phase", "reason", "what", "expected", "seen")
-    return " | ".join(str(check[part]) for part in parts if check[part]) + " | ".join(["", *check["notes"]])
+    """What a record says, in one line."""
+    words = f"{check['status']} in {check['phase']}: {check['reason']}{check['what']}"
+    words += f": expected {check['expected']}, seen {check['seen']}" if check["expected"] else f": {check['seen']}"
+    return "; ".join([words, *check["notes"], check["remedy"]])
 
 
-def run(target: Target, selection: list[str], folder: Path, sabotages: tuple[Sabotage, ...] = ()) -> Outcome:
+def run(
+    target: Target, selection: list[str], folder: Path, sabotages: tuple[Sabotage, ...] = (), workers: int = 2
+) -> Outcome:
     """Run `selection` against the stack while the sabotages are active, as --stack external."""
-    aim = Aim(target.stack.mlflow_uri)
+    stack = target.stack
+    assert stack.db_uri and stack.s3 and stack.s3.endpoint and stack.s3.access_key and stack.s3.secret_key
+    aim = Aim(stack.mlflow_uri, stack.db_uri, [stack.mlflow_uri], workers=workers)
     with ExitStack() as broken:
         for sabotage in sabotages:
             aim.rules += sabotage.lies()
@@ -166,29 +173,28 @@ def run(target: Target, selection: list[str], folder: Path, sabotages: tuple[Sab
                 broken.enter_context(sabotage.breaks(target, aim))
             broken.callback(target.execute, *sabotage.mend)
             target.execute(*sabotage.sql)
-        s3 = target.stack.s3
-        assert s3 and s3.endpoint and s3.access_key and s3.secret_key and target.stack.db_uri
-        uri, endpoint = aim.mlflow_uri, s3.endpoint
+        uri, endpoint = aim.mlflow_uri, stack.s3.endpoint
         if aim.rules:
             host = uri.removeprefix("http://")
             uri = broken.enter_context(TamperProxy(uri, aim.rules, host=host)).url
         if aim.store_rules:
             endpoint = broken.enter_context(TamperProxy(endpoint, aim.store_rules)).url
         argv = [sys.executable, "-m", "pytest", *selection, "--stack", "external", "--mlflow-uri", uri, "-q"]
-        argv += ["--s3-endpoint", endpoint, "--s3-bucket", s3.name, "--report-dir", str(folder)]
-        argv += ["--workers", str(aim.workers), "--pool-size", str(aim.pool), *aim.options]
-        argv += [word for url in aim.public_urls or [target.stack.mlflow_uri] for word in ("--public-url", url)]
+        argv += ["--s3-endpoint", endpoint, "--s3-bucket", stack.s3.name, "--report-dir", str(folder)]
+        argv += ["--workers", str(aim.workers), "--pool-size", str(aim.pool)]
+        argv += [word for url in aim.public_urls for word in ("--public-url", url)]
         secret = {
-            "READINESS_DB_URI": target.stack.db_uri,
-            "AWS_ACCESS_KEY_ID": s3.access_key,
-            "AWS_SECRET_ACCESS_KEY": s3.secret_key,
+            "READINESS_DB_URI": aim.db_uri,
+            "AWS_ACCESS_KEY_ID": stack.s3.access_key,
+            "AWS_SECRET_ACCESS_KEY": stack.s3.secret_key,
         }
         done = subprocess.run(
             argv, cwd=ROOT, env=clean_environment() | secret, capture_output=True, text=True, timeout=RUN_SECONDS
         )
     file = folder / "readiness.json"
     assert file.exists(), f"no report: {done.stdout[-3000:]}{done.stderr[-3000:]}"
-    return Outcome(done.returncode, json.loads(file.read_text()), done.stdout + done.stderr)
+    untold = [rule.name for rule in aim.rules + aim.store_rules if not rule.fired]
+    return Outcome(done.returncode, json.loads(file.read_text()), done.stdout + done.stderr, untold)
 
 
 def clean_environment() -> dict[str, str]:
@@ -208,5 +214,6 @@ def caught(raid: Raid, outcome: Outcome) -> None:
         elif (check["status"], check["phase"]) != ("fail", "call") or not re.search(pattern, told(check)):
             wrong[name] = f"/{pattern}/ not in: {told(check)}"
     lines = [f"missed {n}: {t}" for n, t in wrong.items()] + [f"false alarm {n}: {t}" for n, t in unexpected.items()]
+    lines += [f"never told: {name}" for name in outcome.untold]
     assert not lines, "\n".join([raid.name, *lines])
     assert (outcome.code, outcome.report["verdict"]["word"]) == (1, "NOT READY"), outcome.output[-2000:]

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from tests.sabotage.rules import (
     Action,
@@ -51,6 +51,17 @@ def hears(change: Callable[[Any], object]) -> Action:
     return edit_json(request=change)
 
 
+def hears_query(change: Callable[[dict[str, list[str]]], object]) -> Action:
+    """Requests whose query was changed."""
+
+    def act(request: Request) -> None:
+        query = parse_qs(request.query, keep_blank_values=True)
+        change(query)
+        request.query = urlencode(query, doseq=True)
+
+    return edit(act)
+
+
 def ignored(reply: object = None) -> Action:
     """Acknowledge and do nothing."""
     return swallow_write(reply if reply is not None else {})
@@ -78,6 +89,19 @@ def after(n: int, action: Action) -> Action:
         with lock:
             seen += 1
             return seen > n
+
+    return only(due, action)
+
+
+def nth(n: int, action: Action) -> Action:
+    """Do `action` for the n-th request only."""
+    seen, lock = 0, threading.Lock()
+
+    def due(request: Request) -> bool:
+        nonlocal seen
+        with lock:
+            seen += 1
+            return seen == n
 
     return only(due, action)
 
@@ -115,6 +139,20 @@ def refused(status: int, code: str, message: str) -> Action:
     return answer(status, {"error_code": code, "message": message})
 
 
+def per_target(n: int, action: Action) -> Action:
+    """Do `action` for the n-th time that the same is asked, and for every n-th after it."""
+    seen: dict[str, int] = {}
+    lock = threading.Lock()
+
+    def due(request: Request) -> bool:
+        with lock:
+            seen[request.target] = seen.get(request.target, 0) + 1
+            return seen[request.target] % n == 0
+
+    return only(due, action)
+
+
+NOT_THERE = refused(404, "RESOURCE_DOES_NOT_EXIST", "no such thing on this replica")
 HTML = answer(200, "<!doctype html><title>Welcome</title>", {"Content-Type": "text/html"})
 
 
@@ -128,6 +166,8 @@ def cut(by: int = 1) -> Action:
     def shorten(response: Response) -> None:
         if response.status == 200:
             response.body = response.body[:-by]
+            for name in [n for n in response.headers if n.lower().startswith("x-amz-checksum")]:
+                del response.headers[name]
 
     return edit(response=shorten)
 
@@ -142,6 +182,21 @@ def in_list(name: str, change: Callable[[list[Any]], object]) -> Action:
     return says(act)
 
 
-def every(pattern: str, value: Callable[[re.Match[str]], str]) -> Action:
-    """Change what the answer's text says wherever `pattern` is found."""
-    return edit(response=lambda r: setattr(r, "body", re.sub(pattern, value, r.body.decode()).encode()))
+def lose_last(document: Any, name: str) -> None:
+    """Take the last entry of a page that is followed by another."""
+    if document.get("next_page_token") and document.get(name):
+        document[name].pop()
+
+
+def every(pattern: str, value: str, most: int = 0) -> Action:
+    """Replace what the answer says wherever `pattern` is found, at most so often (0: always)."""
+
+    def change(response: Response) -> None:
+        response.body = re.sub(pattern, value, response.body.decode(), count=most).encode()
+
+    return edit(response=change)
+
+
+def has(text: str) -> Callable[[Request], bool]:
+    """Whether the query or the body of a request holds `text`."""
+    return lambda request: text in request.query or text.encode() in request.body

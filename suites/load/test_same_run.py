@@ -1,0 +1,146 @@
+"""Many clients and one run: distributed training, where every process logs to the same run (F39, F46)."""
+
+import random
+
+import pytest
+
+from fixtures.load import messages
+from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, same, stored_once
+from fixtures.load.engine import Target, drive
+from fixtures.load.judges import groups, latest
+from fixtures.outcomes import expect
+
+pytestmark = pytest.mark.timeout(180)
+CLIENTS, BATCHES, KEYS = 8, 3, 50
+PARAMS = 6
+
+
+@pytest.fixture(scope="module")
+def target(stack):
+    return Target.of(stack.mlflow_uri)
+
+
+@pytest.fixture(scope="module")
+def hot_run(target, make_run):
+    """(history, run id): eight clients log the same fifty metrics, each batch in an order of its own."""
+    run, dice = make_run(), random.Random(39)
+    keys = [f"metric_{n:02}" for n in range(KEYS)]
+    rows = [messages.point(run, key, step) for step in range(CLIENTS * BATCHES) for key in dice.sample(keys, KEYS)]
+    batches = [messages.batch(run, rows[at : at + KEYS]) for at in range(0, len(rows), KEYS)]
+    return drive(target, [batches[client::CLIENTS] for client in range(CLIENTS)]), run
+
+
+@pytest.fixture(scope="module")
+def single_metrics(target, stack, make_experiment, unique):
+    """(history, run ids): eight clients log ten steps one by one, out of order, each to a run of its own."""
+    runs = messages.make_runs(target, make_experiment(), [unique("single") for _ in range(CLIENTS)])
+    dice = random.Random(5)
+    return drive(
+        target, [[messages.metric(messages.point(r, "loss", s)) for s in dice.sample(range(10), 10)] for r in runs]
+    ), runs
+
+
+@pytest.fixture(scope="module")
+def conflict(target, make_run):
+    """(history, run id): eight clients set the same params at once, each to a value of its own."""
+    run = make_run()
+    scripts = [[messages.param(run, f"param_{n}", f"of client {c}") for n in range(PARAMS)] for c in range(CLIENTS)]
+    return drive(target, scripts, troubles=10 * CLIENTS * PARAMS), run
+
+
+def test_writers_to_one_run_are_not_refused(hot_run, stack):
+    """The processes of a distributed training log the same metrics to one run, in any order, without an error.
+
+    Remedy: look for "deadlock detected" and "could not serialize" in the logs of Postgres and MLflow; upgrade MLflow to
+    a version that locks the rows of latest_metrics in one order, or let one process log.
+    """
+    history, run = hot_run
+    nothing_refused(f"{CLIENTS} clients to run {run}", history, stack)
+    all_answered(f"{CLIENTS} clients to run {run}", history)
+
+
+def test_metrics_of_a_shared_run_are_stored_once(hot_run, target, doors):
+    """Of what several processes log to one run nothing may overwrite or displace another's points.
+
+    Remedy: search the server's log for the run id named here; look for triggers and rules on the table metrics, and
+    whether all workers use the same database.
+    """
+    history, run = hot_run
+    series = [(run, key) for key in sorted({row[1] for o in history.operations for row in o.meant})]
+    stored_once("metrics of a shared run, read through the API", history, messages.history_rows(target, series))
+    if doors.sql is not None:
+        stored_once("metrics of a shared run, read through SQL", history, messages.stored_metrics(doors.sql, [run]))
+        doors.proof.add("sql")
+    every_outcome_known(f"{CLIENTS} clients to run {run}", history)
+
+
+def test_the_latest_value_of_a_shared_run_is_of_the_highest_step(hot_run, target):
+    """Model selection reads the latest value of a metric: after a race of writers it is the one of the highest step.
+
+    Remedy: compare the table latest_metrics with metrics for the run named here; rows that were updated without a lock
+    come from a second MLflow version on the same database, or from a database in front that ignores FOR UPDATE.
+    """
+    history, run = hot_run
+    every_outcome_known(f"{CLIENTS} clients to run {run}", history)
+    same(f"latest metrics of run {run}", latest(history), messages.latest_rows(target, [run]))
+
+
+def test_single_metrics_are_all_in_the_history(single_metrics, stack, target, doors):
+    """A training curve logged step by step beside other jobs has each of its points, once.
+
+    Remedy: search the server's log for the run ids named here; look for proxies that answer or repeat requests on their
+    own, and for triggers and rules on the table metrics.
+    """
+    history, runs = single_metrics
+    nothing_refused(f"{CLIENTS} clients", history, stack)
+    stored_once(
+        "single metrics, read through the API", history, messages.history_rows(target, [(r, "loss") for r in runs])
+    )
+    if doors.sql is not None:
+        stored_once("single metrics, read through SQL", history, messages.stored_metrics(doors.sql, runs))
+        doors.proof.add("sql")
+    every_outcome_known(f"{CLIENTS} clients", history)
+
+
+def test_single_metrics_show_the_highest_step_as_latest(single_metrics, target):
+    """Steps that arrive out of order must not make an early value look like the result of the training.
+
+    Remedy: compare the table latest_metrics with metrics for the run named here; look for triggers on latest_metrics
+    and for caches in a proxy that answer runs/get.
+    """
+    history, runs = single_metrics
+    every_outcome_known(f"{CLIENTS} clients", history)
+    same("latest metrics of single logging", latest(history), messages.latest_rows(target, runs))
+
+
+def test_a_contested_param_has_one_winner(conflict):
+    """Of processes that log different values for one param exactly one may be told that its value was stored.
+
+    Remedy: look at the primary key of the table params (run_uuid, key), which decides the race, with `\\d params`; a
+    restore or migration that lost it lets several values in: run `mlflow db upgrade` on a database restored whole.
+    """
+    history, run = conflict
+    every_outcome_known(f"params of run {run}", history)
+    winners = {f"param_{n}": 0 for n in range(PARAMS)}
+    for operation in history.ok:
+        winners[operation.meant[0][1]] += 1
+    expect(f"clients told that they set a param of run {run}", winners, dict.fromkeys(winners, 1))
+    strange = [str(g) for g in groups(history.refused) if g.status != 400 or "already logged" not in g.message]
+    expect(f"refusals other than 400 for the losers in run {run}", strange, [])
+
+
+def test_a_contested_param_keeps_the_value_of_its_winner(conflict, mlflow_client, doors):
+    """The value that a run shows for a contested param is the one whose client was told that it was stored.
+
+    Remedy: look for triggers and rules on the table params, and for a proxy that answers in the server's place.
+    """
+    history, run = conflict
+    every_outcome_known(f"params of run {run}", history)
+    won = {row[1]: row[3] for operation in history.ok for row in operation.meant}
+    expect(f"params of run {run}", mlflow_client.get_run(run).data.params, won)
+    doors.rows_agree(
+        f"params of run {run}",
+        sorted(won.items()),
+        "SELECT key, value FROM params WHERE run_uuid = %s ORDER BY key",
+        run,
+    )

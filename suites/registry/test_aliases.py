@@ -1,0 +1,81 @@
+"""Aliases: what a deploy resolves when it asks for @champion."""
+
+from fixtures.outcomes import expect
+
+CONNECTIONS = 10
+
+
+def test_moved_alias_resolves_to_the_new_version_at_once(enter, mlflow_client, registry):
+    """A deploy that reads @champion after a promotion gets the new version, whichever server worker answers.
+
+    Remedy: look at table registered_model_aliases; where it is right and answers differ, look for a cache between,
+    a read replica (MLFLOW_READ_REPLICA...) or servers on different databases behind one address.
+    """
+    model = enter(3)
+    for number in (1, 3, 2):
+        mlflow_client.set_registered_model_alias(model.name, "champion", str(number))
+        seen = [registry.at(model.name, "champion") for _ in range(CONNECTIONS)]
+        expect(f"@champion of {model.name}, asked on {CONNECTIONS} connections", seen, [str(number)] * CONNECTIONS)
+    model.aliases["champion"] = 2
+    registry.shows(model)
+
+
+def test_aliases_are_apart_from_each_other(enter, mlflow_client, registry):
+    """One version may carry several aliases, and other models the same ones: moving or deleting one moves no other.
+
+    Remedy: compare table registered_model_aliases with what the API shows.
+    """
+    model, other = enter(2), enter(2)
+    for name, alias, number in (
+        (model.name, "champion", "2"),
+        (other.name, "champion", "1"),
+        (model.name, "blue", "2"),
+        (model.name, "green", "2"),
+        (model.name, "green", "1"),
+    ):
+        mlflow_client.set_registered_model_alias(name, alias, number)
+    mlflow_client.delete_registered_model_alias(model.name, "blue")
+    model.aliases, other.aliases = {"champion": 2, "green": 1}, {"champion": 1}
+    registry.shows(model)
+    registry.shows(other)
+
+
+def test_deleted_alias_does_not_resolve(enter, mlflow_client, registry):
+    """A deploy that asks for an alias that was taken away must fail, not get what it had before.
+
+    Remedy: look at table registered_model_aliases, and for a cache between clients and server.
+    """
+    model = enter(1)
+    mlflow_client.set_registered_model_alias(model.name, "champion", "1")
+    mlflow_client.delete_registered_model_alias(model.name, "champion")
+    for _ in range(CONNECTIONS):
+        registry.unresolved(model.name, "champion")
+    registry.shows(model)
+
+
+def test_reserved_alias_is_refused(enter, registry):
+    """`latest` and `v1` mean something else in model URIs: an alias of that name would serve two models as one.
+
+    Remedy: rename such aliases; look for them in table registered_model_aliases, and for a proxy that changes bodies.
+    """
+    model = enter(1)
+    for alias in ("latest", "Latest", "v1", "V27"):
+        body = {"name": model.name, "alias": alias, "version": "1"}
+        registry.refuses("POST", "registered-models/alias", body, "INVALID_PARAMETER_VALUE")
+    registry.shows(model)
+
+
+def test_alias_of_a_missing_version_is_refused(enter, mlflow_client, registry):
+    """A promotion of a version that is not there must fail and leave the alias where it was.
+
+    Remedy: look at table registered_model_aliases for aliases whose version is not in model_versions.
+    """
+    model = enter(2)
+    mlflow_client.set_registered_model_alias(model.name, "champion", "1")
+    mlflow_client.delete_model_version(model.name, "2")
+    for version in ("2", "99"):
+        body = {"name": model.name, "alias": "champion", "version": version}
+        registry.refuses("POST", "registered-models/alias", body, "RESOURCE_DOES_NOT_EXIST")
+    del model.versions[2]
+    model.aliases["champion"] = 1
+    registry.shows(model)

@@ -1,0 +1,78 @@
+"""Model URIs: each way to name a version leads to the bytes of that version."""
+
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from fixtures.doors import digest
+from fixtures.outcomes import expect
+
+WAYS = {"1": 1, "2": 2, "3": 3, "@champion": 1, "Staging": 3, "Production": 2, "latest": 4}
+
+
+@pytest.fixture(scope="module")
+def promoted(make_model, mlflow_client, probe):
+    """A model of 4 versions: @champion is 1, Production 2, Staging 3."""
+    model = make_model(versions=4)
+    mlflow_client.set_registered_model_alias(model.name, "champion", "1")
+    for number, stage in (("2", "Production"), ("3", "Staging")):
+        body = {"name": model.name, "version": number, "stage": stage, "archive_existing_versions": False}
+        probe.call("model-versions/transition-stage", body)
+    return model
+
+
+def payload(uri, folder):
+    """The bytes of payload.bin that the Python client downloads from `uri`."""
+    return (
+        Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))) / "payload.bin"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_model_uri_loads_the_bytes_of_its_version(promoted, tmp_path, way):
+    """Number, alias, stage and `latest` are how services load models: each must give its own version's bytes.
+
+    Remedy: compare get-download-uri of the version with its source in table model_versions, then the objects there.
+    """
+    uri = f"models:/{promoted.name}{way}" if way.startswith("@") else f"models:/{promoted.name}/{way}"
+    seen = payload(uri, tmp_path)
+    expect(f"payload.bin of {uri}", digest(seen), digest(promoted.payload(WAYS[way])))
+
+
+def test_download_uri_of_each_version_is_its_own(promoted, mlflow_client, probe, doors):
+    """Exports and scoring jobs read where get-download-uri points: it must be the folder that was registered.
+
+    Remedy: compare storage_location and source in table model_versions; a restore may have rewritten them.
+    """
+    root = mlflow_client.get_run(promoted.run_id).info.artifact_uri
+    for number in promoted.versions:
+        key = {"name": promoted.name, "version": str(number)}
+        uri = probe.ask("model-versions/get-download-uri", key).get("artifact_uri", "")
+        expect(f"download URI of version {number} of {promoted.name}", uri, f"{root}/v{number}")
+        content = promoted.payload(number)
+        doors.object_agrees(f"payload.bin of version {number} of {promoted.name}", uri, "payload.bin", content)
+
+
+def test_promotion_and_roll_back_reach_the_consumer(make_model, mlflow_client, tmp_path):
+    """A consumer that loads @champion sees each promotion and each roll-back with its next load.
+
+    Remedy: look at table registered_model_aliases, then for caches between client and server.
+    """
+    model = make_model(versions=2)
+    for step, number in enumerate((1, 2, 1)):
+        mlflow_client.set_registered_model_alias(model.name, "champion", str(number))
+        (folder := tmp_path / str(step)).mkdir()
+        seen = payload(f"models:/{model.name}@champion", folder)
+        expect(f"payload.bin of @champion of {model.name}, step {step}", digest(seen), digest(model.payload(number)))
+
+
+def test_latest_falls_back_when_the_newest_is_deleted(make_model, mlflow_client, tmp_path):
+    """`models:/name/latest` after the newest version was deleted is the one before, not an error.
+
+    Remedy: compare registered-models/get-latest-versions with table model_versions.
+    """
+    model = make_model(versions=2)
+    mlflow_client.delete_model_version(model.name, "2")
+    seen = payload(f"models:/{model.name}/latest", tmp_path)
+    expect(f"payload.bin of models:/{model.name}/latest", digest(seen), digest(model.payload(1)))

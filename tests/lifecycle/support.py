@@ -1,0 +1,246 @@
+"""Run pytest on an example checkout, watch what the run owns, and look for what it left."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fixtures.guard import PREFIX, SEGMENTS
+from fixtures.settings import ROOT
+from fixtures.waiting import NotYet, wait_for
+
+EXAMPLE = ROOT / "tests" / "examples" / "basic" / "suites"
+GONE_SECONDS = 5
+both_ways = pytest.mark.parametrize("workers", [0, 2], ids=["alone", "n2"])
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """A new folder under /tmp that every user may enter, as pytest's own is not."""
+    folder = Path(tempfile.mkdtemp(prefix="readiness-tests-", dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of pytest ended."""
+
+    code: int
+    out: str
+    seconds: float
+    report: Path
+
+    def document(self) -> dict:
+        return json.loads((self.report / "readiness.json").read_text())
+
+    def status(self, check: str) -> str:
+        """The status of the one check whose id ends so."""
+        (found,) = [c["status"] for c in self.document()["checks"] if c["id"].endswith(f"::{check}")]
+        return found
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of this project with suites of its own."""
+
+    root: Path
+
+    @classmethod
+    def make(cls, root: Path, suites: Path = EXAMPLE) -> Checkout:
+        root.mkdir(parents=True)
+        shutil.copytree(ROOT / "fixtures", root / "fixtures")
+        shutil.copytree(suites, root / "suites", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("conftest.py", "pytest.ini"):
+            shutil.copy2(ROOT / name, root / name)
+        return cls(root)
+
+    def begin(
+        self, scratch: Path, *args: str, workers: int = 0, env: dict[str, str] | None = None, user: str | None = None
+    ) -> Begun:
+        """Start pytest in a session of its own; its temporary folder and report lie in `scratch`."""
+        (scratch / "tmp").mkdir(exist_ok=True)
+        report = scratch / "report"
+        given = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch / "tmp")}
+        argv = [str(Path(sys.executable).with_name("pytest")), "--report-dir", str(report), *args]
+        argv += ["-n", str(workers)] if workers else []
+        popen = subprocess.Popen(
+            argv,
+            cwd=self.root,
+            env=given | (env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            user=user,
+            group=user and "nogroup",
+            extra_groups=[] if user else None,
+        )
+        return Begun(popen, scratch, report)
+
+    def run(self, scratch: Path, *args: str, **options) -> Outcome:
+        """Run pytest to its end."""
+        return self.begin(scratch, *args, **options).finish()
+
+
+@dataclass
+class Begun:
+    """A run under way; its output is read by a thread, so that it never blocks."""
+
+    popen: subprocess.Popen
+    scratch: Path
+    report: Path
+    started: float = field(default_factory=time.monotonic)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.reader = threading.Thread(target=lambda: self.said.extend(self.popen.stdout), daemon=True)
+        self.reader.start()
+
+    def finish(self, seconds: float = 120) -> Outcome:
+        """Wait for the end; a run that does not end is killed and fails the test."""
+        try:
+            code = self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+            pytest.fail(f"no end within {seconds} s:\n{''.join(self.said)}")
+        took = time.monotonic() - self.started
+        self.reader.join(10)
+        return Outcome(code, "".join(self.said), took, self.report)
+
+    def folders(self) -> list[Path]:
+        return sorted((self.scratch / "tmp").glob(f"{PREFIX}*"))
+
+    def wait_until(self, what: str, true: Callable[[], object], seconds: float = 90) -> None:
+        """Wait until `true` says so; the run's end ends the wait."""
+
+        def look() -> None:
+            if not true():
+                raise NotYet("not so far")
+
+        wait_for(what, look, seconds, ended=lambda: None if self.popen.poll() is None else "".join(self.said))
+
+    def wait_for_file(self, pattern: str) -> None:
+        """Wait for a file in the run's private folder."""
+        self.wait_until(pattern, lambda: [f for folder in self.folders() for f in folder.glob(pattern)])
+
+
+def belonging(scratch: Path) -> dict[psutil.Process, list[str]]:
+    """Living processes of runs in `scratch`, which have its TMPDIR or work in it, and their argument lists."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            where = process.environ().get("TMPDIR", ""), process.cwd()
+            if any(w.startswith(f"{scratch}/") for w in where) and process.status() != psutil.STATUS_ZOMBIE:
+                found[process] = process.cmdline()
+    return found
+
+
+@dataclass
+class Trace:
+    """What a run had while it ran: process ids, listening ports, shared-memory files, argument lists."""
+
+    scratch: Path
+    pids: set[int] = field(default_factory=set)
+    ports: set[int] = field(default_factory=set)
+    shared: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
+
+    def look(self) -> Trace:
+        for process, words in belonging(self.scratch).items():
+            self.pids.add(process.pid)
+            self.words.update(words)
+            with contextlib.suppress(psutil.Error, OSError):
+                self.ports |= {c.laddr.port for c in process.net_connections("tcp") if c.status == "LISTEN"}
+                maps = Path(f"/proc/{process.pid}/maps").read_text()
+                self.shared |= {line.split()[-1] for line in maps.splitlines() if "/dev/shm/" in line}
+        return self
+
+    def left(self) -> list[str]:
+        """What is left of the run."""
+        found = [f"process {p.pid}: {' '.join(words)[:200]}" for p, words in belonging(self.scratch).items()]
+        found += [f"folder {f}" for f in (self.scratch / "tmp").glob("*readiness*")]
+        listening = {c.laddr.port for c in psutil.net_connections("tcp") if c.status == "LISTEN"}
+        found += [f"port {p}" for p in self.ports & listening]
+        found += [f"shared memory {f}" for f in self.shared if Path(f).exists()]
+        if SEGMENTS.exists():
+            rows = [line.split() for line in SEGMENTS.read_text().splitlines()[1:]]
+            found += [f"SysV segment {row[1]}" for row in rows if int(row[4]) in self.pids]
+        return found
+
+    def is_gone(self) -> None:
+        """Fail unless within 5 s nothing is left."""
+        end = time.monotonic() + GONE_SECONDS
+        while (left := self.left()) and time.monotonic() < end:
+            threading.Event().wait(0.1)
+        assert left == []
+
+
+def refused(outcome: Outcome, code: int, *words: str, within: float = 15) -> None:
+    """Fail unless the run ended in time with `code` and one clear line that has all the words."""
+    lines = [line for line in outcome.out.splitlines() if words[0] in line]
+    assert outcome.code == code, outcome.out
+    assert len(lines) == 1, outcome.out
+    assert [w for w in words if w not in lines[0]] == [], lines[0]
+    assert outcome.seconds < within
+    assert "Traceback" not in outcome.out and "INTERNALERROR" not in outcome.out
+
+
+class Stub:
+    """A server with the answers of `answers`, path -> (status, headers, body); what is missing is a 404."""
+
+    def __init__(self, **answers: tuple[int, dict[str, str], str]) -> None:
+        text = {"Content-Type": "text/plain"}
+        self.answers = answers or {"version": (200, text, "3.17.2"), "health": (200, text, "OK")}
+        stub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                name = self.path.strip("/").partition("?")[0]
+                status, headers, body = stub.answers.get(name, stub.answers.get("any", (404, {}, "no")))
+                self.send_response(status)
+                for key, value in headers.items():
+                    self.send_header(key, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            do_POST = do_PUT = do_GET
+
+            def log_message(self, *arguments: object) -> None:
+                """Be silent."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self) -> Stub:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def target(self) -> tuple[str, ...]:
+        return ("--stack", "external", "--mlflow-uri", self.url)

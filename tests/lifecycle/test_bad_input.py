@@ -1,0 +1,183 @@
+"""Bad input: one clear line with the option and the mend, the documented code, soon, and nothing left."""
+
+import socket
+
+import pytest
+
+from tests.lifecycle.support import Stub, Trace, both_ways, refused
+
+EXTERNAL = ("--stack", "external")
+HTML = {"Content-Type": "text/html"}
+
+
+@pytest.fixture
+def bad(examples, scratch):
+    """bad(code, *words, args=..., workers=..., env=...): the run is refused so, and leaves nothing."""
+
+    def check(code, *words, args, workers, env=None):
+        selection = ["suites/health/test_answers.py"]
+        refused(examples.run(scratch, *args, *selection, workers=workers, env=env), code, *words)
+        assert Trace(scratch).left() == []
+
+    return check
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--stack", "nope"], ("--stack", "'nope'", "embedded", "external")),
+        (["--stack", "external"], ("--stack external", "--mlflow-uri URL")),
+        (["--mlflow-uri", "http://h"], ("--mlflow-uri", "add --stack external")),
+        ([*EXTERNAL, "--mlflow-uri", "http//h:5000"], ("--mlflow-uri", "not a URL", "http://")),
+        ([*EXTERNAL, "--mlflow-uri", "http://h:5000000"], ("--mlflow-uri", "not a URL", "http://")),
+        ([*EXTERNAL, "--mlflow-uri", "http://h/#/experiments"], ("--mlflow-uri", "base URL")),
+        ([*EXTERNAL, "--mlflow-uri", "http://h", "--db-uri", "nonsense"], ("--db-uri", "postgresql://")),
+        ([*EXTERNAL, "--mlflow-uri", "http://h", "--db-uri", "mysql://u@h/d"], ("--db-uri", "PostgreSQL")),
+        ([*EXTERNAL, "--mlflow-uri", "http://h", "--db-uri=@/no/file"], ("--db-uri", "/no/file")),
+        ([*EXTERNAL, "--mlflow-uri", "http://h", "--workers", "two"], ("--workers", "'two'", "whole number")),
+        (["--mlflow-port", "70000"], ("--mlflow-port", "65535")),
+        (["--depth", "deep"], ("--depth", "'deep'", "full")),
+        (["--report-dir", "/proc/nope"], ("--report-dir", "/proc/nope", "cannot be written")),
+    ],
+    ids=lambda value: "-".join(value[:5]) if isinstance(value, list) else "",
+)
+def test_usage(bad, workers, args, words):
+    bad(4, *words, args=args, workers=workers)
+
+
+@both_ways
+def test_a_variable_is_named_where_it_is_to_blame(bad, workers):
+    env = {"READINESS_STACK": "nope"}
+    bad(4, "READINESS_STACK", "'nope'", "embedded", args=[], workers=workers, env=env)
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((404, HTML, "<h1>Not found</h1>"), ("not an MLflow", "404", "MLFLOW_TRACKING_URI")),
+        ((200, HTML, "<html>welcome</html>"), ("not an MLflow", "text/html")),
+        ((200, {"Content-Type": "application/json"}, '{"version": "2.0"}'), ("not an MLflow", "application/json")),
+        ((302, {"Location": "https://login.example/"}, ""), ("redirects to https://login.example/", "final URL")),
+        ((401, {}, "who are you?"), ("401", "MLFLOW_TRACKING_USERNAME")),
+        ((403, {}, "Invalid Host header"), ("403", "MLFLOW_SERVER_ALLOWED_HOSTS")),
+        ((502, HTML, "<h1>Bad gateway</h1>"), ("not an MLflow", "502")),
+    ],
+    ids=["404", "html", "json", "redirect", "401", "403", "502"],
+)
+def test_something_else_answers(bad, workers, answer, words):
+    with Stub(any=answer) as other:
+        bad(7, "NOT PROVEN: --mlflow-uri", *words, args=other.target, workers=workers)
+
+
+@both_ways
+def test_nobody_answers(bad, workers):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        args = (*EXTERNAL, "--mlflow-uri", url)
+        bad(7, f"NOT PROVEN: --mlflow-uri {url}", "no answer within 6 s", args=args, workers=workers)
+
+
+@both_ways
+def test_a_name_that_does_not_resolve(bad, workers):
+    args = (*EXTERNAL, "--mlflow-uri", "http://no-such-host.invalid:5000")
+    bad(7, "NOT PROVEN: --mlflow-uri", "no-such-host.invalid", "is the server up", args=args, workers=workers)
+
+
+@both_ways
+def test_a_port_that_is_taken(bad, workers):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        args = ("--stack", "embedded", "--mlflow-port", str(port))
+        bad(7, f"NOT PROVEN: --mlflow-port {port}", "in use", "choose another", args=args, workers=workers)
+
+
+@both_ways
+def test_containers_without_an_engine(bad, workers):
+    env = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    words = ("no Docker engine answers at unix:///nonexistent/docker.sock", "DOCKER_HOST", "--stack embedded")
+    bad(7, "NOT PROVEN: --stack containers", *words, args=("--stack", "containers"), workers=workers, env=env)
+
+
+@pytest.fixture
+def doors(bad, real_stack):
+    """doors(*words, db=..., key=..., ...): the real server with doors of its own that are wrong somewhere."""
+    s3 = real_stack.s3
+
+    def check(*words, workers, db=real_stack.db_uri, endpoint=s3.endpoint, bucket=s3.name, secret=s3.secret_key):
+        args = (*EXTERNAL, "--mlflow-uri", real_stack.mlflow_uri, "--s3-endpoint", endpoint, "--s3-bucket", bucket)
+        env = {"READINESS_DB_URI": db, "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": secret}
+        bad(7, *words, args=args, workers=workers, env=env)
+
+    return check
+
+
+@both_ways
+def test_a_wrong_database_password(doors, real_stack, workers):
+    wrong = real_stack.db_uri.replace(real_stack.secrets[0], "not-the-password")
+    doors("NOT PROVEN: --db-uri", "password authentication failed", "check host", db=wrong, workers=workers)
+
+
+@both_ways
+def test_a_database_without_mlflow(doors, real_stack, workers):
+    other = real_stack.db_uri.removesuffix("/mlflow") + "/postgres"
+    doors("NOT PROVEN: --db-uri", "no MLflow tables", "MLFLOW_BACKEND_STORE_URI", db=other, workers=workers)
+
+
+@both_ways
+def test_a_database_of_another_server(doors, other_database, workers):
+    words = ("another server's database", "MLFLOW_BACKEND_STORE_URI")
+    doors("NOT PROVEN: --db-uri", *words, db=other_database, workers=workers)
+
+
+@both_ways
+def test_wrong_keys(doors, workers):
+    doors("NOT PROVEN: --s3-bucket", "SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY", secret="wrong", workers=workers)
+
+
+@both_ways
+def test_a_missing_bucket(doors, workers):
+    doors("NOT PROVEN: --s3-bucket nope", "NoSuchBucket", "create it", bucket="nope", workers=workers)
+
+
+@both_ways
+def test_a_bucket_of_another_server(doors, other_bucket, workers):
+    words = ("another server's bucket", "MLFLOW_ARTIFACTS_DESTINATION")
+    doors(f"NOT PROVEN: --s3-bucket {other_bucket}", *words, bucket=other_bucket, workers=workers)
+
+
+@both_ways
+def test_an_object_store_that_never_answers(doors, workers):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        doors("NOT PROVEN: --s3-bucket", "timeout", "--s3-endpoint", endpoint=endpoint, workers=workers)
+
+
+@pytest.fixture(scope="module")
+def other_database(real_stack):
+    """A copy of the database's schema, as another server's would have it."""
+    import psycopg2
+
+    from fixtures.doors import SqlDoor
+
+    link = psycopg2.connect(SqlDoor(real_stack.db_uri)._dsn)
+    link.autocommit = True
+    with link.cursor() as cursor:
+        cursor.execute("CREATE DATABASE other")
+    link.close()
+    uri = real_stack.db_uri.removesuffix("/mlflow") + "/other"
+    link = psycopg2.connect(SqlDoor(uri)._dsn)
+    with link, link.cursor() as cursor:
+        cursor.execute("CREATE TABLE experiments (experiment_id int, name text)")
+        cursor.execute("CREATE TABLE alembic_version (version_num text)")
+    link.close()
+    return uri
+
+
+@pytest.fixture(scope="module")
+def other_bucket(real_stack):
+    from fixtures.doors import s3_client
+
+    s3_client(real_stack.s3).create_bucket(Bucket="other")
+    return "other"

@@ -1,0 +1,121 @@
+"""Sabotages of services, deep path and replicas that the suite health must catch."""
+
+from __future__ import annotations
+
+from tests.sabotage.harness import Sabotage, raid, trigger
+from tests.sabotage.lies import (
+    HTML,
+    NOT_THERE,
+    api,
+    artifacts,
+    cut,
+    in_list,
+    lie,
+    per_target,
+    stale,
+)
+from tests.sabotage.rules import answer, at, every_nth
+
+RECONNECT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'mlflow' AND pid <> pg_backend_pid()"
+)
+RAIDS = (
+    raid(
+        "replicas that differ",
+        Sabotage(
+            "one replica has another version",
+            {"health/test_services.py::test_version_is_one_and_the_same_on_every_answer": "200 3.9.9"},
+            lie("version", at("/version$"), every_nth(2, answer(200, "3.9.9"))),
+        ),
+        Sabotage(
+            "one replica has another database",
+            {
+                "health/test_replicas.py::test_new_experiment_is_seen_by_every_worker": "no such thing on this replica",
+            },
+            lie("experiment", api("experiments/get"), per_target(2, NOT_THERE)),
+        ),
+        Sabotage(
+            "one replica has stale runs",
+            {"health/test_replicas.py::test_update_is_seen_by_every_worker": "round=two.*'one'"},
+            lie("run", api("runs/get"), stale()),
+        ),
+        Sabotage(
+            "one replica keeps artifacts on its own disk",
+            {"health/test_replicas.py::test_artifact_is_read_by_every_worker": "shared.txt in 10 reads.*404"},
+            lie("artifact", artifacts("GET"), per_target(2, NOT_THERE)),
+        ),
+        Sabotage(
+            "model descriptions are lost",
+            {"health/test_services.py::test_registry_answers": "model rdy-.*None"},
+            **trigger("registered_models", "NEW.description := NULL; RETURN NEW;"),
+        ),
+        Sabotage(
+            "versions lose their run",
+            {"health/test_services.py::test_registry_and_tracking_share_one_server": "run of rdy-.* version 1"},
+            **trigger("model_versions", "NEW.run_id := repeat('0', 32); RETURN NEW;"),
+        ),
+        Sabotage(
+            "the bucket holds other bytes than the server serves",
+            {"health/test_canary.py::test_canary_artifact_lies_in_the_declared_bucket": "200002 bytes"},
+            store_lies=lie("cut", at("canary.bin", "GET"), cut()),
+        ),
+        beside="""health/test_canary.py::test_canary_run_passes_the_whole_deep_path
+            health/test_canary.py::test_health_does_not_hide_a_broken_deep_path
+            health/test_services.py::test_client_lists_experiments
+            health/test_database.py::test_database_answers_through_the_api""",
+    ),
+    raid(
+        "a broken deep path",
+        Sabotage(
+            "metrics are rounded",
+            {
+                "health/test_canary.py::test_canary_run_passes_the_whole_deep_path": "step 'read them back'.*0.30000",
+                "health/test_canary.py::test_health_does_not_hide_a_broken_deep_path": "/health says OK but the canary",
+                "health/test_services.py::test_client_logs_the_guides_test_run": "0.95.*1.0",
+            },
+            **trigger("latest_metrics", "NEW.value := round(NEW.value); RETURN NEW;"),
+        ),
+        Sabotage(
+            "searches find nothing",
+            {
+                "health/test_services.py::test_client_lists_experiments": r"search_experiments\(\).*none",
+                "health/test_database.py::test_database_answers_through_the_api": r"experiments named rdy-.*\[\]",
+            },
+            lie("search", api("experiments/search"), in_list("experiments", list.clear)),
+        ),
+        beside="""health/test_services.py::test_registry_answers health/test_services.py::test_health_answers_ok
+            health/test_replicas.py::test_new_experiment_is_seen_by_every_worker""",
+    ),
+    raid(
+        "a standby behind a dead /health",
+        Sabotage(
+            "/health is a page of HTML",
+            {
+                "health/test_services.py::test_health_answers_ok": "Welcome",
+                "health/test_canary.py::test_health_does_not_hide_a_broken_deep_path": "OK, as the deep path works",
+            },
+            lie("health", at("/health$"), HTML),
+        ),
+        Sabotage(
+            "the database is a standby",
+            {"health/test_database.py::test_database_is_no_standby": r"pg_is_in_recovery\(\).*True"},
+            sql=(
+                "CREATE FUNCTION public.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'",
+                "ALTER DATABASE mlflow SET search_path = public, pg_catalog",
+            ),
+            mend=("ALTER DATABASE mlflow RESET search_path", "DROP FUNCTION public.pg_is_in_recovery()", RECONNECT),
+        ),
+        Sabotage(
+            "new sessions are read-only",
+            {"health/test_database.py::test_database_lets_new_sessions_write": "on for .*database mlflow"},
+            sql=("ALTER DATABASE mlflow SET default_transaction_read_only = on",),
+            mend=(
+                "SET default_transaction_read_only = off",
+                "ALTER DATABASE mlflow RESET default_transaction_read_only",
+                RECONNECT,
+            ),
+        ),
+        beside="""health/test_canary.py::test_canary_run_passes_the_whole_deep_path
+            health/test_services.py::test_client_lists_experiments""",
+    ),
+)

@@ -1,0 +1,180 @@
+"""Sabotages that the suite load must catch; `workers` is 1, so that its bursts are small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
+from tests.sabotage.lies import after, api, has, in_list, lie, nth, only, refused
+from tests.sabotage.rules import Action, Forward, Request, Response, Rule, answer, at, drop, every_nth
+
+BURST, CREATE, SAME, SPREAD, TEN = (
+    f"load/test_{name}.py::test_" for name in ("burst", "create", "same_run", "spread_writers", "ten_runs")
+)
+NO_CONNECTION = refused(
+    400, "BAD_REQUEST", "QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00"
+)
+# `public` comes first in the search path then, and hides what Postgres itself has of that name.
+FEW_CONNECTIONS = """
+CREATE VIEW public.pg_settings AS
+SELECT name, CASE name WHEN 'max_connections' THEN '6' ELSE setting END AS setting, reset_val
+FROM pg_catalog.pg_settings
+"""
+
+
+@contextmanager
+def forgotten_transaction(target: Target, aim: Aim) -> Iterator[None]:
+    """Somebody begins a transaction in the middle of the burst and does not end it."""
+    with target.database() as link, link.cursor() as cursor:
+
+        def begin(request: Request, forward: Forward) -> Response:
+            cursor.execute("BEGIN; SELECT 1")
+            return forward(request)
+
+        aim.rules.append(Rule("begin", api("runs/log-batch"), nth(9, begin)))
+        yield
+
+
+def twice(request: Request, forward: Forward) -> Response:
+    """What a proxy does that repeats requests."""
+    forward(request)
+    return forward(request)
+
+
+def all_win(request: Request, forward: Forward) -> Response:
+    """Whoever is refused a param is told that it was stored."""
+    answered = forward(request)
+    if answered.status != 400:
+        answered.untouched = True
+        return answered
+    return Response(200, body=b"{}")
+
+
+def two_of_a_name(found: list[Any]) -> None:
+    found[:] = [
+        copy for e in found for copy in (e, e | {"experiment_id": "0"} if "race" in e["name"] else None) if copy
+    ]
+
+
+def of_racers(action: Action) -> Action:
+    return only(has("racer"), action)
+
+
+RAIDS = (
+    raid(
+        "writes that are lost",
+        Sabotage(
+            "one metric in fifty is lost",
+            {
+                f"{BURST}full_burst_is_stored_once": r"lost: (loss|score) step \d+ of run [0-9a-f]{32}",
+                f"{SPREAD}each_acknowledged_batch_is_stored_once": r"lost: (loss|score) step \d+ of run [0-9a-f]{32}",
+                f"{SAME}metrics_of_a_shared_run_are_stored_once": r"lost: metric_\d+ step",
+                f"{SAME}single_metrics_are_all_in_the_history": r"lost: loss step",
+                f"{TEN}ten_concurrent_runs_keep_every_value": "metrics of run.*read through SQL",
+                "client/test_values.py::test_a_full_batch_is_stored_whole": "entries, among them",
+            },
+            **trigger("metrics", "IF count() % 50 = 0 THEN RETURN NULL; END IF; RETURN NEW;"),
+        ),
+        Sabotage(
+            "the latest value stays the first",
+            {
+                f"{SAME}the_latest_value_of_a_shared_run_is_of_the_highest_step": r"wrong: metric_\d+ of run",
+                f"{SAME}single_metrics_show_the_highest_step_as_latest": "wrong: loss of run",
+            },
+            **trigger("latest_metrics", "RETURN OLD;", "BEFORE UPDATE"),
+        ),
+        Sabotage(
+            "all who set a param are told that they did",
+            {
+                f"{SAME}a_contested_param_has_one_winner": "'param_0': [2-8]",
+                f"{SAME}a_contested_param_keeps_the_value_of_its_winner": "of client",
+            },
+            lie("all win", api("runs/log-parameter"), only(has("of client "), all_win)),
+        ),
+        Sabotage(
+            "runs do not end",
+            {f"{TEN}ten_concurrent_runs_are_listed_once_and_finished": "RUNNING"},
+            **trigger("runs", "NEW.status := 'RUNNING'; RETURN NEW;", "BEFORE UPDATE"),
+        ),
+        Sabotage(
+            "a proxy repeats what it sends",
+            {f"{CREATE}concurrent_runs_are_stored_once": "duplicated: rdy-.*created"},
+            lie("twice", api("runs/create"), only(has("created"), every_nth(8, twice))),
+        ),
+        beside=f"{BURST}full_burst_is_not_refused {BURST}full_burst_is_answered {CREATE}concurrent_runs_are_all_created "
+        f"{SAME}writers_to_one_run_are_not_refused {TEN}ten_concurrent_runs_log_without_an_error",
+        workers=1,
+    ),
+    raid(
+        "requests that are refused",
+        Sabotage(
+            "there are too few connections",
+            {
+                f"{BURST}full_burst_is_not_refused": "QueuePool limit.*MLFLOW_SQLALCHEMYSTORE_POOL_SIZE",
+                f"{SPREAD}writers_to_their_own_runs_are_not_refused": "QueuePool limit.*MLFLOW_SQLALCHEMYSTORE_POOL_SIZE",
+                f"{SAME}writers_to_one_run_are_not_refused": "QueuePool limit.*MLFLOW_SQLALCHEMYSTORE_POOL_SIZE",
+            },
+            lie("pool", api("runs/log-batch"), every_nth(6, NO_CONNECTION)),
+        ),
+        Sabotage(
+            "one create in six finds no connection",
+            {f"{CREATE}concurrent_runs_are_all_created": "QueuePool limit.*MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"},
+            lie("create", api("runs/create"), only(has("created"), every_nth(6, NO_CONNECTION))),
+        ),
+        Sabotage(
+            "one param in ten finds no connection",
+            {f"{TEN}ten_concurrent_runs_log_without_an_error": "QueuePool limit"},
+            lie("param", api("runs/log-parameter"), every_nth(10, NO_CONNECTION)),
+        ),
+        Sabotage(
+            "reads are limited",
+            {f"{BURST}a_small_read_is_answered_during_the_burst": "run [0-9a-f]{32} read.*429"},
+            lie("read", api("runs/get"), after(1, answer(429, "slow down"))),
+        ),
+        Sabotage(
+            "a busy server has no /health",
+            {f"{BURST}health_answers_during_the_burst": "/health beside.*503"},
+            lie("health", at("/health$"), after(1, answer(503, "busy"))),
+        ),
+        Sabotage(
+            "a transaction is left open",
+            {f"{BURST}no_session_stays_in_a_transaction_after_the_burst": "BEGIN; SELECT 1"},
+            breaks=forgotten_transaction,
+        ),
+        Sabotage(
+            "the database takes few connections",
+            {f"{BURST}connections_stay_under_the_limit_during_the_burst": "fewer than 3"},
+            sql=(FEW_CONNECTIONS, "ALTER DATABASE mlflow SET search_path = public, pg_catalog"),
+            mend=("ALTER DATABASE mlflow RESET search_path", "DROP VIEW public.pg_settings"),
+        ),
+        beside=f"{BURST}full_burst_is_answered {SPREAD}writers_to_their_own_runs_are_all_answered "
+        "health/test_services.py::test_registry_answers",
+        workers=1,
+    ),
+    raid(
+        "connections that break, and a race",
+        Sabotage(
+            "answers are lost",
+            {
+                f"{BURST}full_burst_is_answered": "without an answer",
+                f"{SPREAD}writers_to_their_own_runs_are_all_answered": "without an answer",
+            },
+            lie("drop", api("runs/log-batch"), every_nth(5, drop(after_forwarding=True))),
+        ),
+        Sabotage(
+            "a run cannot be started",
+            {f"{CREATE}processes_that_set_a_new_experiment_log_to_it": "errors of the processes.*sabotage"},
+            lie("racer", api("runs/create"), of_racers(refused(400, "BAD_REQUEST", "sabotage"))),
+        ),
+        Sabotage(
+            "names of experiments are not unique",
+            {f"{CREATE}a_race_makes_one_experiment": "experiments named rdy-.*race"},
+            lie("race", api("experiments/search"), in_list("experiments", two_of_a_name)),
+        ),
+        beside="health/test_services.py::test_client_lists_experiments "
+        "client/test_values.py::test_text_is_stored_as_it_was_sent",
+        workers=1,
+    ),
+)

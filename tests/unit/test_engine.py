@@ -1,0 +1,252 @@
+"""The load engine against a server that does exactly what it is told."""
+
+import base64
+import contextlib
+import datetime
+import json
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+from ipaddress import ip_address
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from fixtures.load.engine import Target, drive
+from fixtures.load.history import Outcome, Request
+from fixtures.load.judges import conservation, groups
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def refusal(status, body):
+    return f"HTTP/1.1 {status} No\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+class Server:
+    """Answers each request with `script(number, head)`: bytes, None to close, or a number of seconds to be silent."""
+
+    def __init__(self, script, after=lambda number: False, tls=None):
+        self.script, self.after, self.tls = script, after, tls
+        self.heads, self.bodies, self.connections = [], [], 0
+        self.lock, self.closing = threading.Lock(), threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.uri = f"{'https' if tls else 'http'}://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                link, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.handle, args=(link,), daemon=True).start()
+
+    def handle(self, link):
+        with contextlib.suppress(OSError):  # the client went away, or did not trust us
+            self.serve(self.tls.wrap_socket(link, server_side=True) if self.tls else link)
+
+    def serve(self, link):
+        with link, link.makefile("rb") as stream:
+            while line := stream.readline():
+                head, length = [line], 0
+                while (line := stream.readline()).strip():
+                    head.append(line)
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                body = stream.read(length)
+                with self.lock:
+                    number = len(self.heads)
+                    self.heads.append(b"".join(head).decode())
+                    self.bodies.append(body)
+                said = self.script(number, self.heads[number])
+                if isinstance(said, int | float):
+                    self.closing.wait(said)
+                    said = OK
+                if said is None:
+                    return
+                link.sendall(said)
+                if self.after(number):
+                    return
+
+    def close(self):
+        self.closing.set()
+        self.listener.close()
+
+
+@contextlib.contextmanager
+def serving(script=lambda number, head: OK, **options):
+    server = Server(script, **options)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def writes(count, client=0):
+    return [Request("write", "POST", f"/w/{client}/{n}", b"x%d" % n, ((client, n, 0),)) for n in range(count)]
+
+
+def test_each_client_sends_its_script_in_order_over_one_connection():
+    with serving() as server:
+        history = drive(Target.of(server.uri), [writes(5), writes(5, 1)])
+    assert len(history.ok) == 10
+    assert conservation(history) == []
+    assert server.connections == 2
+    mine = [head.split()[1] for head in server.heads if "/w/0/" in head]
+    assert mine == [f"/w/0/{n}" for n in range(5)]
+    assert Counter(server.bodies) == Counter(b"x%d" % n for n in range(5) for _ in range(2))
+    assert history.ok[3].meant == ((0, 3, 0),)
+    assert all(o.planned <= o.start <= o.end for o in history.operations)
+
+
+def test_all_clients_start_together():
+    barrier = threading.Barrier(20)
+    with serving(lambda number, head: barrier.wait(10) is not None and OK) as server:
+        history = drive(Target.of(server.uri), [writes(1, c) for c in range(20)])
+    assert len(history.ok) == 20
+
+
+def test_prefix_headers_and_authorization_are_sent():
+    session = requests.Session()
+    session.auth, session.headers["X-Team"] = ("ann", "secret"), "fraud"
+    with serving() as server:
+        drive(Target.of(f"{server.uri}/tools/mlflow/", session), [writes(1)])
+    head = server.heads[0]
+    assert head.startswith("POST /tools/mlflow/w/0/0 HTTP/1.1")
+    assert f"Authorization: Basic {base64.b64encode(b'ann:secret').decode()}" in head
+    assert "X-Team: fraud" in head
+    assert "Accept-Encoding: identity" in head
+
+
+def test_a_name_and_password_in_the_uri_are_sent_as_authorization():
+    with serving() as server:
+        drive(Target.of(server.uri.replace("//", "//ann:secret@")), [writes(1)])
+    assert f"Basic {base64.b64encode(b'ann:secret').decode()}" in server.heads[0]
+
+
+def test_a_proxy_is_asked_with_the_whole_address():
+    session = requests.Session()
+    with serving() as proxy:
+        session.proxies, session.trust_env = {"http": proxy.uri}, False
+        drive(Target.of("http://mlflow.example/p", session), [writes(1)])
+    assert proxy.heads[0].startswith("POST http://mlflow.example/p/w/0/0 HTTP/1.1")
+    assert "Host: mlflow.example" in proxy.heads[0]
+
+
+def test_a_connection_that_the_server_closed_between_requests_is_opened_again():
+    with serving(after=lambda number: True) as server:
+        history = drive(Target.of(server.uri), [writes(3)])
+        assert [o.outcome for o in history.operations] == [Outcome.OK] * 3
+    assert server.connections == 3
+    assert len(server.heads) == 3
+
+
+def test_a_request_is_never_repeated_once_it_was_sent():
+    with serving(lambda number, head: None if number == 1 else OK) as server:
+        history = drive(Target.of(server.uri), [writes(3)])
+    assert [o.outcome for o in history.operations] == [Outcome.OK, Outcome.UNKNOWN, Outcome.OK]
+    assert len(server.heads) == 3
+    assert "no whole answer: RemoteDisconnected" in history.unknown[0].message
+
+
+def test_half_an_answer_is_unknown():
+    with serving(lambda number, head: OK[:-1] if number == 0 else OK, after=lambda number: number == 0) as server:
+        history = drive(Target.of(server.uri), [writes(2)])
+    assert [o.outcome for o in history.operations] == [Outcome.UNKNOWN, Outcome.OK]
+    assert "IncompleteRead" in history.unknown[0].message
+
+
+def test_a_refusal_has_the_words_of_mlflow_or_the_start_of_the_body():
+    said = [json.dumps({"error_code": "BAD_REQUEST", "message": "QueuePool limit"}), "<h1>no\n gateway</h1>"]
+    with serving(lambda number, head: refusal(400 + number, said[number])) as server:
+        history = drive(Target.of(server.uri), [writes(2)])
+    assert [str(g) for g in groups(history.refused)] == [
+        "1 × 400 BAD_REQUEST: QueuePool limit",
+        "1 × 401 <h1>no gateway</h1>",
+    ]
+
+
+def test_a_server_that_is_not_there_refuses():
+    with serving() as server:
+        uri = server.uri
+    history = drive(Target.of(uri), [writes(2)])
+    assert "no connection: ConnectionRefusedError" in history.refused[0].message
+
+
+def test_silence_is_unknown_after_the_patience():
+    start = time.monotonic()
+    with serving(lambda number, head: 30 if number == 1 else OK) as server:
+        history = drive(Target.of(server.uri), [writes(3)], seconds=1)
+    assert [o.outcome for o in history.operations] == [Outcome.OK, Outcome.UNKNOWN, Outcome.OK]
+    assert history.unknown[0].message.startswith("no answer within")
+    assert time.monotonic() - start < 5
+
+
+def test_a_slow_server_that_answers_others_meanwhile_is_waited_for():
+    with serving(lambda number, head: 2.5 if "/w/0/" in head else 0.3) as server:
+        history = drive(Target.of(server.uri), [writes(1), writes(8, 1)], seconds=1)
+    assert len(history.ok) == 9
+
+
+def test_the_whole_burst_has_an_end():
+    with serving(lambda number, head: 30 if "/w/0/" in head else 0.3) as server:
+        history = drive(Target.of(server.uri), [writes(1), writes(99, 1)], seconds=5, limit=1.5)
+    assert len(history.unknown) >= 1
+    assert history.operations[-1].end - history.operations[0].start < 5
+
+
+def test_clients_stop_after_too_many_refusals():
+    with serving(lambda number, head: refusal(503, "no")) as server:
+        history = drive(Target.of(server.uri), [writes(50, c) for c in range(4)], troubles=10)
+    assert 10 <= len(history.refused) < 20
+    assert history.not_sent == 200 - len(history.operations)
+    assert conservation(history) == []
+
+
+def test_what_is_watched_is_asked_all_the_while_and_kept_apart():
+    health = Request("health", "GET", "/health")
+    with serving(lambda number, head: OK if "GET" in head else 0.3) as server:
+        history = drive(Target.of(server.uri), [writes(3)], watch=[health], greeting=health)
+    assert len(history.of("write").operations) == 3
+    assert len(history.of("health").ok) >= 3
+    assert conservation(history) == []
+    assert server.connections == 2
+
+
+def test_an_error_of_the_engine_itself_is_raised():
+    with serving() as server, pytest.raises(AttributeError):
+        drive(Target.of(server.uri), [[None]])
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(7).not_valid_before(start).not_valid_after(start + datetime.timedelta(days=9))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = tmp_path / "server.pem"
+    pem = serialization.Encoding.PEM
+    file.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem) + key.private_bytes(pem, *plain))
+    return str(file)
+
+
+def test_tls_is_verified_as_the_session_says(certificate):
+    tls, session = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), requests.Session()
+    tls.load_cert_chain(certificate)
+    with serving(tls=tls) as server:
+        assert "CERTIFICATE_VERIFY_FAILED" in drive(Target.of(server.uri), [writes(2)]).refused[0].message
+        session.verify = certificate
+        assert len(drive(Target.of(server.uri, session), [writes(2)]).ok) == 2
+        session.verify = False
+        assert len(drive(Target.of(server.uri, session), [writes(2)]).ok) == 2

@@ -1,0 +1,167 @@
+"""Options and environment become settings: precedence, refusals, secrets."""
+
+import pytest
+
+from fixtures.environment import cleanse
+from fixtures.handover import load_settings, refuse_unwritable, save_settings
+from fixtures.settings import OPTIONS, Usage, passwords, redact_uri, resolve
+
+EXTERNAL = {"stack": "external", "mlflow-uri": "http://given:5000"}
+
+
+def settings(tmp_path, environ=(), words=(), **given):
+    return resolve({k.replace("_", "-"): v for k, v in given.items()}, dict(environ), tmp_path, words)
+
+
+def test_the_command_line_comes_before_the_variable_before_the_well_known_one(tmp_path):
+    both = {"READINESS_MLFLOW_URI": "http://ours", "MLFLOW_TRACKING_URI": "http://known"}
+    assert settings(tmp_path, both, stack="external", mlflow_uri="http://given").mlflow_uri == "http://given"
+    assert settings(tmp_path, both, stack="external").mlflow_uri == "http://ours"
+    del both["READINESS_MLFLOW_URI"]
+    assert settings(tmp_path, both, stack="external").mlflow_uri == "http://known"
+
+
+def test_defaults(tmp_path):
+    found = settings(tmp_path)
+    assert (found.stack, found.depth, found.keep_stack, found.mlflow_defaults) == ("auto", "default", False, False)
+    assert found.report_dir.name == "reports"
+
+
+def test_every_option_has_a_variable_of_the_same_name():
+    assert {o.variable for o in OPTIONS} >= {"READINESS_STACK", "READINESS_DB_URI", "READINESS_KEEP_STACK"}
+
+
+@pytest.mark.parametrize("word", ["false", "0", "no", "False", ""])
+def test_a_false_value_can_be_chosen(tmp_path, word):
+    assert settings(tmp_path, {"READINESS_KEEP_STACK": word}).keep_stack is False
+
+
+def test_an_empty_value_can_be_chosen(tmp_path):
+    stray = {"MLFLOW_S3_ENDPOINT_URL": "http://minio:9000"}
+    assert settings(tmp_path, stray, **EXTERNAL).s3_endpoint == "http://minio:9000"
+    assert settings(tmp_path, stray, **EXTERNAL, s3_endpoint="").s3_endpoint is None
+    assert settings(tmp_path, {**stray, "READINESS_S3_ENDPOINT": ""}, **EXTERNAL).s3_endpoint is None
+
+
+def test_stray_variables_aim_at_nothing(tmp_path):
+    stray = {
+        "MLFLOW_TRACKING_URI": "http://production",
+        "READINESS_MLFLOW_URI": "http://production",
+        "READINESS_DB_URI": "postgresql://u:secret@production/db",
+        "MLFLOW_S3_ENDPOINT_URL": "http://production:9000",
+        "AWS_ACCESS_KEY_ID": "production",
+    }
+    found = settings(tmp_path, stray)
+    assert (found.stack, found.mlflow_uri, found.db_uri, found.s3_endpoint) == ("auto", None, None, None)
+    assert found.s3_keys.access_key is None
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"stack": "nope"}, ["--stack", "'nope'", "embedded"]),
+        ({"stack": "external"}, ["--stack external", "--mlflow-uri URL"]),
+        ({"mlflow-uri": "http://h"}, ["--mlflow-uri", "--stack external"]),
+        ({"public-url": ["http://h"]}, ["--public-url", "--stack external"]),
+        ({**EXTERNAL, "keep-stack": "true"}, ["--keep-stack", "leave it out"]),
+        ({**EXTERNAL, "mlflow-uri": "localhost:5000"}, ["--mlflow-uri", "not a URL"]),
+        ({**EXTERNAL, "mlflow-uri": "http://a b"}, ["--mlflow-uri", "not a URL"]),
+        ({**EXTERNAL, "mlflow-uri": "http://h:99999"}, ["--mlflow-uri", "not a URL"]),
+        ({**EXTERNAL, "mlflow-uri": "http://h?x=1"}, ["--mlflow-uri", "base URL"]),
+        ({**EXTERNAL, "public-url": ["ftp://h"]}, ["--public-url", "not a URL"]),
+        ({**EXTERNAL, "db-uri": "host=h dbname=d"}, ["--db-uri", "postgresql://"]),
+        ({**EXTERNAL, "db-uri": "sqlite:///x.db"}, ["--db-uri", "PostgreSQL"]),
+        ({**EXTERNAL, "db-uri": "@nowhere"}, ["--db-uri", "nowhere"]),
+        ({**EXTERNAL, "pool-size": "-1"}, ["--pool-size", "whole number"]),
+        ({"mlflow-port": "0"}, ["--mlflow-port", "65535"]),
+        ({"depth": "deep"}, ["--depth", "full"]),
+    ],
+)
+def test_what_is_refused(tmp_path, given, words):
+    with pytest.raises(Usage) as caught:
+        resolve(given, {}, tmp_path)
+    assert [w for w in words if w not in str(caught.value)] == []
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refusal_shows_no_password(tmp_path):
+    with pytest.raises(Usage) as caught:
+        settings(tmp_path, **EXTERNAL, db_uri="mysql://u:canary@h/d")
+    assert "canary" not in str(caught.value)
+
+
+def test_the_database_uri_can_stand_in_a_file(tmp_path):
+    (tmp_path / "db").write_text("postgresql://u:canary@h/d\n")
+    found = settings(tmp_path, words=["--db-uri=@db"], **EXTERNAL, db_uri="@db")
+    assert found.db_uri == "postgresql://u:canary@h/d"
+    assert found.warnings == ()
+    assert "canary" in found.secrets
+
+
+def test_a_password_on_the_command_line_is_warned_of(tmp_path):
+    uri = "postgresql://u:canary@h/d"
+    (warning,) = settings(tmp_path, words=["--db-uri", uri], **EXTERNAL, db_uri=uri).warnings
+    assert "process list" in warning
+    assert "canary" not in warning
+    assert settings(tmp_path, {"READINESS_DB_URI": uri}, **EXTERNAL).warnings == ()
+
+
+def test_everything_secret_is_known_as_such(tmp_path):
+    given = {
+        "READINESS_DB_URI": "postgresql://u:s%40one@h/d",
+        "AWS_SECRET_ACCESS_KEY": "s-two",
+        "MLFLOW_TRACKING_PASSWORD": "s-three",
+        "MLFLOW_TRACKING_TOKEN": "s-four",
+        "PGPASSWORD": "s-five",
+        "READINESS_PUBLIC_URL": "http://a:s-six@h, http://b:s-seven@h",
+    }
+    found = settings(tmp_path, given, stack="external", mlflow_uri="http://u:s-eight@h")
+    known = {"s%40one", "s@one", "s-two", "s-three", "s-four", "s-five", "s-six", "s-seven", "s-eight"}
+    assert known <= set(found.secrets)
+    assert not [s for s in known if s in repr(found).replace(found.mlflow_uri, "").replace(str(found.public_urls), "")]
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("http://h", []),
+        ("http://u@h", []),
+        ("postgresql://u:p%3Aw@h/d", ["p%3Aw", "p:w"]),
+        ("postgresql://u:p@w@h/d", ["p@w"]),
+        ("postgresql://h/d?user=u&password=pw", ["pw"]),
+    ],
+)
+def test_passwords_in_uris(uri, expected):
+    assert passwords(uri) == expected
+    assert not [p for p in expected if p in redact_uri(uri)]
+
+
+def test_foreign_variables_are_taken_away():
+    noise = dict.fromkeys(["MLFLOW_RUN_ID", "_MLFLOW_X", "AWS_PROFILE", "PGHOST", "https_proxy", "READINESS_X"], "noise")
+    environ = {**noise, "PATH": "/bin"}
+    cleanse(environ, "embedded")
+    assert not [n for n, value in environ.items() if value == "noise"]
+    assert environ["PATH"] == "/bin"
+    assert {"127.0.0.1", "localhost"} <= set(environ["NO_PROXY"].split(","))
+
+
+def test_an_external_server_keeps_what_it_is_reached_with():
+    kept = dict.fromkeys(["MLFLOW_TRACKING_TOKEN", "AWS_PROFILE", "PGPASSFILE", "HTTPS_PROXY"], "kept")
+    environ = kept | {"MLFLOW_TRACKING_URI": "stray", "MLFLOW_RUN_ID": "stray", "PGHOST": "stray"}
+    cleanse(environ, "external")
+    assert environ.items() >= kept.items()
+    assert "stray" not in environ.values()
+
+
+def test_settings_reach_the_workers_whole_and_privately(tmp_path):
+    uri = "postgresql://u:canary@h/d"
+    given = settings(tmp_path, {"READINESS_DB_URI": uri, "AWS_ACCESS_KEY_ID": "k"}, **EXTERNAL, workers="4")
+    save_settings(given, tmp_path)
+    assert load_settings(tmp_path) == given
+    assert (tmp_path / "settings.json").stat().st_mode & 0o077 == 0
+
+
+def test_an_unwritable_report_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(pytest.UsageError, match=r"--report-dir .*cannot be written"):
+        refuse_unwritable(tmp_path / "file" / "reports")
