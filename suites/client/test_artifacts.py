@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import NoCredentialsError
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from fixtures.doors import digest
 from fixtures.outcomes import NotProven, expect, expect_that
@@ -48,8 +49,10 @@ class Files:
     def tree(self, run: str, path: str | None = None) -> dict[str, int | None]:
         """Everything under `path`: name -> size, None for a folder."""
         found: dict[str, int | None] = {}
+        # MlflowClient.list_artifacts asks for logged models, too, which servers before MLflow 3 do not know.
+        store = get_artifact_repository(self.client.get_run(run).info.artifact_uri)
         with keys():
-            for item in self.client.list_artifacts(run, path):
+            for item in store.list_artifacts(path):
                 found[item.path] = None if item.is_dir else item.file_size or 0  # 0 is left out on the wire
                 found |= self.tree(run, item.path) if item.is_dir else {}
         return found

@@ -11,9 +11,10 @@ from typing import Any
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 from packaging.version import Version
 
-from fixtures.outcomes import OutOfScope
+from fixtures.outcomes import Finding, OutOfScope
 from fixtures.workflow.train import Trained, train
 
 COMMIT = "4f9c0e1d5a3b7286e0c1d2f3a4b5968778695a4b"
@@ -35,11 +36,24 @@ class Published:
     """The same model saved on this machine: what the stored files have to be."""
     window: tuple[int, int]
     """Milliseconds of this machine's clock before the run was started and after it was ended."""
+    step: int = 3
 
     @property
     def uris(self) -> dict[str, str]:
         """The ways in which a consumer names this model."""
         return {"runs": f"runs:/{self.run_id}/model", "models": f"models:/{self.name}/{self.version}"}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run as the server shows it; pairs of key and value in order, so that a doubled one is seen."""
+
+    what: str
+    info: dict[str, Any]
+    params: list[tuple[str, str]]
+    metrics: list[tuple[str, float]]
+    tags: list[tuple[str, str]]
+    models: list[str]
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +119,7 @@ def published(
     begin = now()
     with mlflow.start_run(experiment_id=shared_experiment, run_name=run_name, tags=tags) as run:
         mlflow.log_params(trained.params)
-        mlflow.log_metrics(trained.metrics, step=3)
+        mlflow.log_metrics(trained.metrics, step=Published.step)
         mlflow.log_artifact(str(file), "reports/final")
         log_model(trained.model, "model", **how_to_log)
     window, run_id = (begin, now()), run.info.run_id
@@ -123,6 +137,38 @@ def now() -> int:
 def report() -> bytes:
     """The report that the training logs beside its model."""
     return '{"threshold": 0.5, "note": "Prüfung – 5 % fraud"}\n'.encode()
+
+
+@pytest.fixture(scope="session")
+def load(mlflow_client) -> Callable[[str, str], Any]:
+    """load("sklearn", uri) -> the model; one whose files are damaged is a finding, whatever it raises."""
+
+    def load_model(flavour: str, uri: str) -> Any:
+        try:
+            return getattr(mlflow, flavour).load_model(uri)
+        except MlflowException:
+            raise
+        except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
+            seen = f"{type(error).__name__}: {error}"
+            raise Finding(f"load of {uri} as {flavour}", "the model that was logged", seen) from None
+
+    return load_model
+
+
+@pytest.fixture
+def stored(probe) -> Callable[[str], Stored]:
+    """stored(run_id) -> the run as the server's JSON has it."""
+
+    def get(run_id: str) -> Stored:
+        run = probe.ask("runs/get", {"run_id": run_id}).get("run", {})
+        data, outputs = run.get("data", {}), run.get("outputs", {}).get("model_outputs", [])
+        pairs = {
+            kind: sorted((d.get("key"), d.get("value")) for d in data.get(kind, []))
+            for kind in ("params", "metrics", "tags")
+        }
+        return Stored(f"run {run_id}", run.get("info", {}), **pairs, models=[m.get("model_id") for m in outputs])
+
+    return get
 
 
 @pytest.fixture

@@ -9,15 +9,20 @@ from fixtures.outcomes import Finding, expect, text
 from fixtures.workflow.train import train
 
 
-def differing(uri, trained):
-    """Rows of the holdout for which the model at `uri` predicts something else than `trained.model`."""
-    seen = mlflow.sklearn.load_model(uri).predict_proba(trained.holdout)
-    return np.flatnonzero((seen != trained.model.predict_proba(trained.holdout)).any(axis=1)).tolist()
+@pytest.fixture
+def differing(load):
+    """differing(uri, trained) -> rows of the holdout for which the model at `uri` predicts something else."""
+
+    def rows(uri, trained):
+        seen = load("sklearn", uri).predict_proba(trained.holdout)
+        return np.flatnonzero((seen != trained.model.predict_proba(trained.holdout)).any(axis=1)).tolist()
+
+    return rows
 
 
 @pytest.mark.parametrize("argument", ["name", "artifact_path"])
 def test_log_model_works_with_both_spellings(
-    logged_models, mlflow_client, trained, how_to_log, shared_experiment, argument
+    logged_models, differing, trained, how_to_log, shared_experiment, argument
 ):
     """Pipelines say log_model(name=) or, as the guide does, artifact_path=: both must store a model that loads.
 
@@ -31,7 +36,7 @@ def test_log_model_works_with_both_spellings(
 
 
 @pytest.mark.known_issue("F87")
-def test_default_format_of_this_client_takes_a_random_forest(mlflow_client, log_model, shared_experiment):
+def test_default_format_of_this_client_takes_a_random_forest(log_model, differing, shared_experiment):
     """The guide logs its forest without a word about formats: what this client does by default must work.
 
     Remedy: pass serialization_format="cloudpickle" to log_model, or skops_trusted_types=["sklearn.tree._tree.Tree"].
@@ -48,7 +53,7 @@ def test_default_format_of_this_client_takes_a_random_forest(mlflow_client, log_
 
 
 def test_models_of_two_runs_are_not_mixed_up(
-    mlflow_client, trained, log_model, how_to_log, shared_experiment, unique, made
+    trained, log_model, differing, how_to_log, shared_experiment, unique, made
 ):
     """Two trainings log a model of the same name: each run, and each version made from it, keeps its own.
 
@@ -84,8 +89,9 @@ def test_nested_runs_lead_to_their_parent(mlflow_client, make_experiment, unique
     root = parent.info.run_id
     asked = {"experiment_ids": [experiment], "filter": f"tags.mlflow.parentRunId = '{root}'"}
     runs = probe.call("runs/search", asked).get("runs", [])
-    seen = [(r["info"]["run_id"], p["key"], p["value"]) for r in runs for p in r["data"].get("params", [])]
-    expect(f"children of run {root}", sorted(seen), sorted((c, "max_depth", d) for c, d in children.items()))
+    seen = [(run.get("info", {}).get("run_id"), run.get("data", {}).get("params")) for run in runs]
+    expected = [(child, [{"key": "max_depth", "value": depth}]) for child, depth in children.items()]
+    expect(f"children of run {root}", sorted(seen, key=str), sorted(expected, key=str))
     query = (
         "SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId' AND value = %s AND run_uuid = ANY(%s) ORDER BY 1"
     )

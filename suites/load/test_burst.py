@@ -41,8 +41,9 @@ def test_full_burst_is_not_refused(burst, stack, note):
 def test_full_burst_is_answered(burst):
     """A training job whose request is never answered hangs for minutes and does not know what was stored.
 
-    Remedy: look at the server's log for workers that were killed or restarted ("died", "timeout", out of memory), and
-    at proxies that close connections before the server answers (nginx: proxy_read_timeout).
+    Remedy: look in the server's log for workers that ended ("Child process died": uvicorn kills one that is busy for
+    5 s, see --uvicorn-opts "--timeout-worker-healthcheck 60"; "WORKER TIMEOUT" of gunicorn; out of memory), and at
+    proxies that close connections before the server answers (nginx: proxy_read_timeout).
     """
     what, history, *_ = burst
     all_answered(what, history.of("runs/log-batch"))

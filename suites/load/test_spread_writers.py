@@ -32,8 +32,9 @@ def test_writers_to_their_own_runs_are_not_refused(writers, stack):
 def test_writers_to_their_own_runs_are_all_answered(writers):
     """A training job whose request is never answered hangs for minutes and does not know what was stored.
 
-    Remedy: look at the server's log for workers that were killed or restarted ("died", "timeout", out of memory), and
-    at proxies that close connections before the server answers (nginx: proxy_read_timeout).
+    Remedy: look in the server's log for workers that ended ("Child process died": uvicorn kills one that is busy for
+    5 s, see --uvicorn-opts "--timeout-worker-healthcheck 60"; "WORKER TIMEOUT" of gunicorn; out of memory), and at
+    proxies that close connections before the server answers (nginx: proxy_read_timeout).
     """
     what, history, _ = writers
     all_answered(what, history)

@@ -37,7 +37,7 @@ def open_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # a guard may still be at work in it
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,7 @@ class Begun:
             pytest.fail(f"no end within {seconds} s:\n{''.join(self.said)}")
         took = time.monotonic() - self.started
         self.reader.join(10)
+        assert "node down" not in "".join(self.said), "".join(self.said)
         return Outcome(code, "".join(self.said), took, self.report)
 
     def folders(self) -> list[Path]:
@@ -143,6 +144,11 @@ class Begun:
     def wait_for_file(self, pattern: str) -> None:
         """Wait for a file in the run's private folder."""
         self.wait_until(pattern, lambda: [f for folder in self.folders() for f in folder.glob(pattern)])
+
+
+def crowd() -> float:
+    """How many processes share a core, at least 1: what should take 5 s alone may take so many times longer."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def belonging(scratch: Path) -> dict[psutil.Process, list[str]]:
@@ -190,7 +196,7 @@ class Trace:
 
     def is_gone(self) -> None:
         """Fail unless within 5 s nothing is left."""
-        end = time.monotonic() + GONE_SECONDS
+        end = time.monotonic() + GONE_SECONDS * crowd()
         while (left := self.left()) and time.monotonic() < end:
             threading.Event().wait(0.1)
         assert left == []
@@ -202,7 +208,7 @@ def refused(outcome: Outcome, code: int, *words: str, within: float = 15) -> Non
     assert outcome.code == code, outcome.out
     assert len(lines) == 1, outcome.out
     assert [w for w in words if w not in lines[0]] == [], lines[0]
-    assert outcome.seconds < within
+    assert outcome.seconds < within * crowd()
     assert "Traceback" not in outcome.out and "INTERNALERROR" not in outcome.out
 
 

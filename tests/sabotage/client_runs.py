@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
-from tests.sabotage.lies import HTML, api, artifacts, asked, ignored, lie, only
+from tests.sabotage.lies import HTML, api, artifacts, asked, hears, ignored, lie, only
 from tests.sabotage.rules import Forward, Request, Response, Rule, at, edit
 
 
@@ -23,6 +24,12 @@ def last_param_wins(target: Target, aim: Aim) -> Iterator[None]:
 
     aim.rules.append(Rule("last wins", api("runs/(log-parameter|log-batch)", "POST"), forget))
     yield
+
+
+def cut_to_limits(sent: dict[str, Any]) -> None:
+    """What is too much for one batch is left out."""
+    for kind, most in (("params", 100), ("tags", 100), ("metrics", 1000 - len(sent.get("params", [])))):
+        sent[kind] = sent.get(kind, [])[:most]
 
 
 def shown_as_page(response: Response) -> None:
@@ -127,6 +134,11 @@ RAIDS = (
                 "client/test_limits.py::test_a_key_at_the_limit_is_stored_and_one_beyond_refused": "key of 250 char",
             },
             **trigger("params", "NEW.key := left(NEW.key, 200); RETURN NEW;"),
+        ),
+        Sabotage(
+            "a proxy cuts batches",
+            {"client/test_limits.py::test_a_batch_beyond_the_limit_is_refused_whole": "batch of.*200 {}"},
+            lie("batch", api("runs/log-batch"), hears(cut_to_limits)),
         ),
         Sabotage(
             "errors become pages of HTML",

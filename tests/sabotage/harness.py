@@ -102,7 +102,10 @@ class Raid:
 
     @property
     def selection(self) -> list[str]:
-        return list(dict.fromkeys([*self.catches, *(f"suites/{check}" for check in self.beside)]))
+        """All checks, those of one file together: a file's fixtures are made once then."""
+        chosen = list(dict.fromkeys([*self.catches, *(f"suites/{check}" for check in self.beside)]))
+        files = [check.partition("::")[0] for check in chosen]
+        return sorted(chosen, key=lambda check: files.index(check.partition("::")[0]))
 
 
 def raid(name: str, *sabotages: Sabotage, beside: str = "", workers: int = 2) -> Raid:

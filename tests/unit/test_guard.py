@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -102,7 +103,7 @@ def test_the_end_of_the_pipe_is_the_end_of_what_it_owns(home, guard):
 
 def ignored(pid):
     """Numbers of the signals that a process ignores."""
-    (line,) = [line for line in open(f"/proc/{pid}/status") if line.startswith("SigIgn")]
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn")]
     mask = int(line.split()[1], 16)
     return {n for n in range(1, 65) if mask >> (n - 1) & 1}
 

@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.environment import cleanse
 from fixtures.handover import load_settings, refuse_unwritable, save_settings
-from fixtures.settings import OPTIONS, Usage, passwords, redact_uri, resolve
+from fixtures.settings import OPTIONS, Usage, joined, passwords, redact_uri, resolve
 
 EXTERNAL = {"stack": "external", "mlflow-uri": "http://given:5000"}
 
@@ -137,7 +137,8 @@ def test_passwords_in_uris(uri, expected):
 
 
 def test_foreign_variables_are_taken_away():
-    noise = dict.fromkeys(["MLFLOW_RUN_ID", "_MLFLOW_X", "AWS_PROFILE", "PGHOST", "https_proxy", "READINESS_X"], "noise")
+    names = ["MLFLOW_RUN_ID", "_MLFLOW_X", "AWS_PROFILE", "PGHOST", "https_proxy", "READINESS_X"]
+    noise = dict.fromkeys(names, "noise")
     environ = {**noise, "PATH": "/bin"}
     cleanse(environ, "embedded")
     assert not [n for n, value in environ.items() if value == "noise"]
@@ -165,3 +166,9 @@ def test_an_unwritable_report_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(pytest.UsageError, match=r"--report-dir .*cannot be written"):
         refuse_unwritable(tmp_path / "file" / "reports")
+
+
+def test_options_and_values_reach_workers_as_one_word():
+    given = ["suites/health", "--report-dir", "/tmp/out", "--stack=embedded", "--keep-stack", "-k", "x", "--depth"]
+    expected = ("suites/health", "--report-dir=/tmp/out", "--stack=embedded", "--keep-stack", "-k", "x", "--depth")
+    assert joined(given) == expected

@@ -1,0 +1,22 @@
+"""All raids, and the checks that they prove."""
+
+from __future__ import annotations
+
+from tests.sabotage import (
+    client_artifacts,
+    client_runs,
+    client_search,
+    health,
+    health_parts,
+    integration,
+    load,
+    registry,
+)
+
+MODULES = (load, integration, client_search, client_artifacts, client_runs, registry, health_parts, health)
+RAIDS = tuple(raid for module in MODULES for raid in module.RAIDS)
+# Check -> the sabotages that it was shown to catch.
+PROVEN = {
+    check: [s.name for raid in RAIDS for s in raid.sabotages if check.removeprefix("suites/") in s.catches]
+    for check in sorted({check for raid in RAIDS for check in raid.catches})
+}

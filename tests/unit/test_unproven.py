@@ -1,0 +1,38 @@
+"""Every check is caught out by a sabotage, or stands in tests/unproven.txt; the list may only shrink."""
+
+from fixtures.catalog import checks
+from fixtures.settings import ROOT
+from tests.sabotage.raids import PROVEN, RAIDS
+
+MOST = 0  # how many checks may stand in the list: lower it whenever one leaves
+LISTED = (ROOT / "tests" / "unproven.txt").read_text().split()
+ALL = [check.id for check in checks(ROOT)]
+
+
+def test_every_check_is_proven_or_listed():
+    """A new check needs a sabotage."""
+    assert [check for check in ALL if check not in PROVEN and check not in LISTED] == []
+
+
+def test_the_list_is_not_stale():
+    """What is proven, or gone, leaves the list."""
+    assert [check for check in LISTED if check in PROVEN or check not in ALL] == []
+    assert len(LISTED) == len(set(LISTED))
+
+
+def test_the_list_only_shrinks():
+    """It has as many lines as the constant says."""
+    assert len(LISTED) == MOST
+
+
+def test_sabotages_name_checks_that_exist():
+    """A check that was renamed takes its sabotage along."""
+    assert [check for check in PROVEN if check not in ALL] == []
+    beside = {f"suites/{check}" for raid in RAIDS for check in raid.beside}
+    assert sorted(beside - set(ALL)) == []
+
+
+def test_every_raid_has_checks_that_must_stay_green():
+    """Whoever fails everything has shown nothing."""
+    assert [raid.name for raid in RAIDS if len(raid.beside) < 2 or set(raid.catches) & set(raid.beside)] == []
+    assert len({raid.name for raid in RAIDS}) == len(RAIDS)
