@@ -144,7 +144,7 @@ RAIDS = (
             "errors become pages of HTML",
             {
                 "client/test_errors.py::test_what_does_not_exist_is_said_to_be_missing": "404, 'text/html'",
-                "client/test_errors.py::test_the_python_client_names_what_is_missing": "seen.*ERROR|BAD_REQUEST|NOT_FOUND",
+                "client/test_errors.py::test_the_python_client_names_what_is_missing": "'run': 'ENDPOINT_NOT_FOUND'",
             },
             lie("page", api("(runs/get|experiments/get|runs/delete-tag)"), edit(response=shown_as_page)),
         ),

@@ -102,8 +102,8 @@ RAIDS = (
             {"client/test_metrics.py::test_a_repeated_metric_point_is_stored_once": "of run.*once.*once"},
             sql=("ALTER TABLE metrics DROP CONSTRAINT metric_pk",),
             mend=(
-                "DELETE FROM metrics m USING metrics n WHERE m.ctid > n.ctid AND (m.key, m.timestamp, m.step, m.run_uuid,"
-                " m.value, m.is_nan) = (n.key, n.timestamp, n.step, n.run_uuid, n.value, n.is_nan)",
+                "DELETE FROM metrics m USING metrics n WHERE m.ctid > n.ctid AND (m.key, m.timestamp, m.step, "
+                "m.run_uuid, m.value, m.is_nan) = (n.key, n.timestamp, n.step, n.run_uuid, n.value, n.is_nan)",
                 "ALTER TABLE metrics ADD CONSTRAINT metric_pk "
                 "PRIMARY KEY (key, timestamp, step, run_uuid, value, is_nan)",
             ),
@@ -119,9 +119,7 @@ RAIDS = (
         ),
         Sabotage(
             "a history asked for whole lacks a point",
-            {
-                "client/test_metrics.py::test_the_history_of_a_metric_needs_no_page_size": r"seen \[0.?0?, 1.?0?, 2.?0?, 3.?0?\]"
-            },
+            {"client/test_metrics.py::test_the_history_of_a_metric_needs_no_page_size": r"seen \[0(.0)?, 1[^4]*\]"},
             lie("history", api("metrics/get-history"), only(lambda r: not has("max_results")(r), says(some_points))),
         ),
         Sabotage(
@@ -183,7 +181,7 @@ RAIDS = (
         Sabotage(
             "there is nothing after the default page",
             {
-                "client/test_paging.py::test_runs_past_the_default_page_are_listed": r"page sizes.*1000, 10.*seen \[1000\]",
+                "client/test_paging.py::test_runs_past_the_default_page_are_listed": r"page sizes.*seen \[1000\]",
                 "client/test_paging.py::test_models_past_the_default_page_are_listed": r"page sizes.*seen \[100\]",
             },
             lie(

@@ -153,7 +153,10 @@ RAIDS = (
         ),
         Sabotage(
             "the aliases of all versions go with a deleted one",
-            {f"{VERSIONS}deleting_a_version_leaves_the_others_alone": "expected @champion = '1'"},
+            {
+                f"{VERSIONS}deleting_a_version_leaves_the_others_alone": "expected @champion = '1'",
+                f"{VERSIONS}aliases_of_a_deleted_version_are_gone": "expected @champion = '1'",
+            },
             **trigger(
                 "model_versions",
                 "DELETE FROM registered_model_aliases WHERE name = NEW.name; RETURN NULL;",
