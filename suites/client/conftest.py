@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 from packaging.version import InvalidVersion, Version
@@ -96,6 +97,14 @@ class Api:
     def _point(metric: dict[str, Any]) -> tuple[Any, ...]:
         step = whole(metric.get("step", 0))
         return number(metric.get("value")), whole(metric.get("timestamp")), step
+
+    def artifact_route(self, run_id: str, name: str) -> str | None:
+        """Where this server serves the file; None where artifacts lie in a bucket or at another server."""
+        url = urlsplit(self.run(run_id).get("info", {}).get("artifact_uri", ""))
+        if url.scheme != "mlflow-artifacts" or url.netloc:
+            return None
+        path = quote(f"{url.path.strip('/')}/{name}")
+        return f"/api/2.0/mlflow-artifacts/artifacts/{path}"
 
     def pages(
         self, path: str, query: dict[str, Any], field: str, get: bool = False, most: int = MOST_PAGES

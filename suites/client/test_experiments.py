@@ -47,8 +47,9 @@ def test_a_renamed_experiment_has_its_new_name_only(probe, make_experiment, uniq
     old, new = unique("old"), unique("new")
     made = make_experiment(old)
     probe.call("experiments/update", {"experiment_id": made, "new_name": new})
-    renamed = probe.ask("experiments/get-by-name", {"experiment_name": new}).get("experiment", {})
-    expect(f"experiments/get-by-name of {new}", entry(renamed), (made, new, "active"))
+    for path, query in (("get", {"experiment_id": made}), ("get-by-name", {"experiment_name": new})):
+        renamed = probe.ask(f"experiments/{path}", query).get("experiment", {})
+        expect(f"experiments/{path} of experiment {made}, renamed to {new}", entry(renamed), (made, new, "active"))
     gone = probe.get("/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": old})
     expect(f"experiments/get-by-name of the old name {old}", gone.status_code, 404)
     doors.rows_agree(f"experiment {made}", [(new, "active")], STAGE, int(made))

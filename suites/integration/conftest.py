@@ -120,6 +120,7 @@ def published(
     with mlflow.start_run(experiment_id=shared_experiment, run_name=run_name, tags=tags) as run:
         mlflow.log_params(trained.params)
         mlflow.log_metrics(trained.metrics, step=Published.step)
+        reachable_root(run.info.artifact_uri)
         mlflow.log_artifact(str(file), "reports/final")
         log_model(trained.model, "model", **how_to_log)
     window, run_id = (begin, now()), run.info.run_id

@@ -1,5 +1,6 @@
 """Search in the registry: filters, order and paging find everything exactly once."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -75,6 +76,13 @@ def names(pages):
     return [str(model.get("name")) for page in pages for model in page]
 
 
+def each_once(what, seen, wanted):
+    """Raise `Finding` unless `seen` holds each of `wanted` once and nothing else; it names only what is wrong."""
+    have, need = Counter(seen), Counter(wanted)
+    wrong = {"missing": sorted(need - have), "too many": sorted(have - need)}
+    expect(f"{what} ({len(need)} of them)", wrong, {"missing": [], "too many": []})
+
+
 @pytest.mark.parametrize(
     ("condition", "wanted"),
     [
@@ -97,8 +105,8 @@ def test_models_are_found_by_filter(crowd, search, condition, wanted):
     """
     base = crowd[0].rpartition("-")[0]
     query = condition.format(base=base, upper=base.upper())
-    seen = sorted(names(search("registered-models", filter=query, max_results=1000)))
-    expect(f"models with {query}", seen, [crowd[number] for number in sorted(wanted)])
+    seen = names(search("registered-models", filter=query, max_results=1000))
+    each_once(f"models with {query}", seen, [crowd[number] for number in wanted])
 
 
 @pytest.mark.parametrize(
@@ -120,7 +128,7 @@ def test_versions_are_found_by_filter(line, search, condition, wanted):
     Remedy: compare with tables model_versions and model_version_tags.
     """
     query = condition.format(**line)
-    expect(f"versions with {query}", sorted(numbers(search("model-versions", filter=query))), list(wanted))
+    each_once(f"versions with {query}", numbers(search("model-versions", filter=query)), wanted)
 
 
 @pytest.mark.parametrize("order", ["name DESC", "last_updated_timestamp ASC"])
@@ -132,8 +140,7 @@ def test_paging_through_models_finds_each_once(crowd, search, order):
     query = f"name LIKE '{crowd[0].rpartition('-')[0]}-%'"
     pages = search("registered-models", filter=query, max_results=9, order_by=order)
     expect(f"sizes of the pages of {query} by {order}", [len(page) for page in pages], [9] * 11 + [MODELS - 99])
-    found = names(pages)
-    expect(f"models of {query} by {order}, each once", sorted(found), crowd)
+    each_once(f"models of {query} by {order}", names(pages), crowd)
     key, _, way = order.partition(" ")
     keys = [model.get(key, "" if key == "name" else 0) for page in pages for model in page]
     expect(f"order of {query} by {order}", keys, sorted(keys, reverse=way == "DESC"))
@@ -149,7 +156,7 @@ def test_paging_through_versions_finds_each_once(line, search, order):
     pages = search("model-versions", filter=query, max_results=3, order_by=order)
     expect(f"sizes of the pages of {query} by {order}", [len(page) for page in pages], [3] * 11 + [1])
     found = numbers(pages)
-    expect(f"versions of {query} by {order}, each once", sorted(found), list(range(1, VERSIONS + 1)))
+    each_once(f"versions of {query} by {order}", found, range(1, VERSIONS + 1))
     if order.startswith("version_number"):
         expect(f"order of {query} by {order}", found, sorted(found, reverse=order.endswith("DESC")))
 
@@ -161,7 +168,7 @@ def test_models_past_the_default_page_are_reached(crowd, search, note):
     """
     pages = search("registered-models", filter=f"name LIKE '{crowd[0].rpartition('-')[0]}-%'")
     note(f"{MODELS} models came in pages of {[len(page) for page in pages]}")
-    expect("models found without max_results, each once", sorted(names(pages)), crowd)
+    each_once("models found without max_results", names(pages), crowd)
 
 
 @pytest.mark.parametrize("kind", ["registered-models", "model-versions"])

@@ -3,10 +3,13 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
-from fixtures.outcomes import expect
+from fixtures.doors import digest
+from fixtures.outcomes import Finding, expect, text
 
 
 def test_versions_are_numbered_in_the_order_of_registration(enter, registry):
@@ -25,10 +28,10 @@ def test_version_keeps_what_it_was_registered_with(enter, mlflow_client, registr
     Remedy: look for the version in table model_versions and in the server's log at that time.
     """
     model, link = enter(1), "https://ci.example.org/fraud/17?try=2#log"
-    tags, text = {"data_version": "2024-05", "geprüft von": "Zoë 👍", "empty": ""}, "AUC 0.93\nsecond line"
+    tags, note = {"data_version": "2024-05", "geprüft von": "Zoë 👍", "empty": ""}, "AUC 0.93\nsecond line"
     one = model.versions[1]
-    made = mlflow_client.create_model_version(model.name, one.source, model.run_id, tags, link, text)
-    model.versions[int(made.version)] = replace(one, description=text, tags=tags)
+    made = mlflow_client.create_model_version(model.name, one.source, model.run_id, tags, link, note)
+    model.versions[int(made.version)] = replace(one, description=note, tags=tags)
     expect(f"number of the second version of {model.name}", int(made.version), 2)
     registry.shows(model)
     seen = probe.ask("model-versions/get", {"name": model.name, "version": "2"}).get("model_version", {})
@@ -96,10 +99,14 @@ def test_deleting_a_version_keeps_the_artifacts_of_its_run(make_model, mlflow_cl
     mlflow_client.delete_model_version(model.name, "1")
     root = mlflow_client.get_run(model.run_id).info.artifact_uri
     for number in model.versions:
-        file = mlflow_client.download_artifacts(model.run_id, f"v{number}/payload.bin", str(tmp_path))
-        with open(file, "rb") as stream:
-            expect(f"artifact v{number}/payload.bin of run {model.run_id}", stream.read(), model.payload(number))
-        doors.object_agrees(f"artifact of version {number}", root, f"v{number}/payload.bin", model.payload(number))
+        path = f"v{number}/payload.bin"
+        what = f"artifact {path} of run {model.run_id}, after version 1 made from it was deleted"
+        try:
+            content = Path(mlflow_client.download_artifacts(model.run_id, path, str(tmp_path))).read_bytes()
+        except MlflowException as error:
+            raise Finding(what, digest(model.payload(number)), text(str(error))) from None
+        expect(what, digest(content), digest(model.payload(number)))
+        doors.object_agrees(what, root, path, model.payload(number))
 
 
 @pytest.mark.known_issue("F34")

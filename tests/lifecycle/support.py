@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,12 +21,34 @@ import psutil
 import pytest
 
 from fixtures.guard import PREFIX, SEGMENTS
+from fixtures.process import open_to_all
 from fixtures.settings import ROOT
 from fixtures.waiting import NotYet, wait_for
 
 EXAMPLE = ROOT / "tests" / "examples" / "basic" / "suites"
 GONE_SECONDS = 5
 both_ways = pytest.mark.parametrize("workers", [0, 2], ids=["alone", "n2"])
+
+
+def as_nobody() -> list[str]:
+    """A command in front of another that makes it run as the user nobody, where we are root; skips where it cannot."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv (util-linux), which would make the run an ordinary user's, is not installed")
+    words = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    if open_to_all(Path(sys.executable).resolve().parent):
+        return words
+    # Our Python lies in a folder of root's: nobody may read there, and is an ordinary user otherwise.
+    return [*words, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+
+
+def as_in_a_container() -> list[str]:
+    """A command in front of another that takes away what root lacks in a container; nothing where we are not root."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        return []
+    lacking = "-sys_ptrace,-sys_admin,-dac_read_search,-ipc_owner"
+    return ["setpriv", f"--bounding-set={lacking}", f"--inh-caps={lacking}"]
 
 
 @contextlib.contextmanager
@@ -74,13 +96,13 @@ class Checkout:
         return cls(root)
 
     def begin(
-        self, scratch: Path, *args: str, workers: int = 0, env: dict[str, str] | None = None, user: str | None = None
+        self, scratch: Path, *args: str, workers: int = 0, env: dict[str, str] | None = None, before: Sequence[str] = ()
     ) -> Begun:
         """Start pytest in a session of its own; its temporary folder and report lie in `scratch`."""
         (scratch / "tmp").mkdir(exist_ok=True)
         report = scratch / "report"
         given = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch / "tmp")}
-        argv = [str(Path(sys.executable).with_name("pytest")), "--report-dir", str(report), *args]
+        argv = [*before, sys.executable, "-m", "pytest", f"--report-dir={report}", *args]
         argv += ["-n", str(workers)] if workers else []
         popen = subprocess.Popen(
             argv,
@@ -92,11 +114,14 @@ class Checkout:
             text=True,
             errors="replace",
             start_new_session=True,
-            user=user,
-            group=user and "nogroup",
-            extra_groups=[] if user else None,
         )
         return Begun(popen, scratch, report)
+
+    def stop(self, scratch: Path) -> str:
+        """Stop this checkout's kept stacks, as `make stop` does; what was said."""
+        argv = [sys.executable, "-P", str(self.root / "fixtures" / "guard.py"), "stop"]
+        env = {"PATH": os.environ["PATH"], "TMPDIR": str(scratch / "tmp")}
+        return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout
 
     def run(self, scratch: Path, *args: str, **options) -> Outcome:
         """Run pytest to its end."""

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tests.lifecycle.support import Trace, belonging, both_ways, refused
+from tests.lifecycle.support import Trace, as_in_a_container, belonging, both_ways, refused
 
 HANGS = ("--stack", "embedded", "suites/registry/test_hangs.py", "suites/registry/test_hangs_too.py")
 pytestmark = pytest.mark.timeout(240)
@@ -45,8 +45,9 @@ def test_a_signal_ends_it_in_order(examples, scratch, whom, number, workers):
 
 @pytest.mark.parametrize(("whom", "workers"), [("process", 2), ("group", 0)])
 def test_kill_9(examples, scratch, whom, workers):
-    """The guard clears up after a test process that could not."""
-    begun = examples.begin(scratch, *HANGS, workers=workers)
+    """The guard clears up after a test process that could not; also where root may not look into others' processes."""
+    before = as_in_a_container() if whom == "group" else ()
+    begun = examples.begin(scratch, *HANGS, workers=workers, before=before)
     begun.wait_for_file("first.hangs")
     trace = Trace(scratch).look()
     kill = os.killpg if whom == "group" else os.kill
@@ -58,7 +59,8 @@ def test_kill_9(examples, scratch, whom, workers):
 @pytest.mark.parametrize(("moment", "workers"), [("settings.json", 2), ("postgres", 0), ("postgres.log", 2)])
 def test_kill_9_half_way_through_the_start(examples, scratch, moment, workers):
     """Before anything runs, in the middle of initdb, and while MLflow imports."""
-    begun = examples.begin(scratch, *HANGS, workers=workers)
+    before = as_in_a_container() if moment == "postgres" else ()
+    begun = examples.begin(scratch, *HANGS, workers=workers, before=before)
     begun.wait_for_file(moment)
     trace = Trace(scratch).look()
     os.killpg(begun.popen.pid, signal.SIGKILL)

@@ -107,3 +107,12 @@ def test_7_not_reached_comes_before_everything_else(examples, scratch, workers):
     refused(done, 7, "NOT PROVEN: --mlflow-uri http://127.0.0.1:9", "Connection refused")
     assert done.document()["verdict"]["code"] == 7
     assert Trace(scratch).left() == []
+
+
+@both_ways
+def test_a_report_folder_as_a_word_of_its_own(examples, scratch, stub, workers):
+    """pytest takes such a word for a path to collect as soon as the folder is there; workers must not."""
+    args = ("--report-dir", str(scratch / "new"), "-k", "test_it_answers")
+    done = examples.run(scratch, *stub.target, *args, workers=workers)
+    assert done.code == 0, done.out
+    assert (scratch / "new" / "readiness.json").exists()

@@ -50,7 +50,7 @@ RAIDS = (
         ),
         Sabotage(
             "renaming is acknowledged and not done",
-            {"client/test_experiments.py::test_a_renamed_experiment_has_its_new_name_only": "get-by-name.*404.*rdy-"},
+            {"client/test_experiments.py::test_a_renamed_experiment_has_its_new_name_only": "renamed to rdy-.*-new-"},
             lie("rename", api("experiments/update"), ignored()),
         ),
         Sabotage(

@@ -192,5 +192,6 @@ RAIDS = (
         ),
         beside="""client/test_search.py::test_a_filter_finds_runs_by_their_id
             client/test_metrics.py::test_the_history_of_a_metric_keeps_every_point""",
+        full=True,
     ),
 )

@@ -10,8 +10,6 @@ import itertools
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from psycopg2.extensions import connection
 from fixtures.backends import Start
 from fixtures.settings import ROOT
 from fixtures.stack import Stack
+from tests.sabotage import forked
 from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule
 
@@ -95,6 +94,7 @@ class Raid:
     sabotages: tuple[Sabotage, ...]
     beside: tuple[str, ...] = ()
     workers: int = 2
+    full: bool = False
 
     @property
     def catches(self) -> dict[str, str]:
@@ -108,9 +108,9 @@ class Raid:
         return sorted(chosen, key=lambda check: files.index(check.partition("::")[0]))
 
 
-def raid(name: str, *sabotages: Sabotage, beside: str = "", workers: int = 2) -> Raid:
+def raid(name: str, *sabotages: Sabotage, beside: str = "", workers: int = 2, full: bool = False) -> Raid:
     """A raid; `beside` holds checks apart by blanks; `workers` is what the run is told of the server."""
-    return Raid(name, sabotages, tuple(beside.split()), workers)
+    return Raid(name, sabotages, tuple(beside.split()), workers, full)
 
 
 _numbers = itertools.count(1)
@@ -161,15 +161,13 @@ def told(check: Mapping[str, Any]) -> str:
     return "; ".join([words, *check["notes"], check["remedy"]])
 
 
-def run(
-    target: Target, selection: list[str], folder: Path, sabotages: tuple[Sabotage, ...] = (), workers: int = 2
-) -> Outcome:
-    """Run `selection` against the stack while the sabotages are active, as --stack external."""
+def attack(target: Target, raid: Raid, folder: Path) -> Outcome:
+    """Run the checks of `raid` against the stack while its sabotages are active, as --stack external."""
     stack = target.stack
     assert stack.db_uri and stack.s3 and stack.s3.endpoint and stack.s3.access_key and stack.s3.secret_key
-    aim = Aim(stack.mlflow_uri, stack.db_uri, [stack.mlflow_uri], workers=workers)
+    aim = Aim(stack.mlflow_uri, stack.db_uri, [stack.mlflow_uri], workers=raid.workers)
     with ExitStack() as broken:
-        for sabotage in sabotages:
+        for sabotage in raid.sabotages:
             aim.rules += sabotage.lies()
             aim.store_rules += sabotage.store_lies()
             if sabotage.breaks is not None:
@@ -182,22 +180,22 @@ def run(
             uri = broken.enter_context(TamperProxy(uri, aim.rules, host=host)).url
         if aim.store_rules:
             endpoint = broken.enter_context(TamperProxy(endpoint, aim.store_rules)).url
-        argv = [sys.executable, "-m", "pytest", *selection, "--stack", "external", "--mlflow-uri", uri, "-q"]
+        argv = [*raid.selection, "--stack", "external", "--mlflow-uri", uri, "-q"]
         argv += ["--s3-endpoint", endpoint, "--s3-bucket", stack.s3.name, "--report-dir", str(folder)]
         argv += ["--workers", str(aim.workers), "--pool-size", str(aim.pool)]
+        argv += ["--depth", "full"] if raid.full else []
         argv += [word for url in aim.public_urls for word in ("--public-url", url)]
         secret = {
             "READINESS_DB_URI": aim.db_uri,
             "AWS_ACCESS_KEY_ID": stack.s3.access_key,
             "AWS_SECRET_ACCESS_KEY": stack.s3.secret_key,
         }
-        done = subprocess.run(
-            argv, cwd=ROOT, env=clean_environment() | secret, capture_output=True, text=True, timeout=RUN_SECONDS
-        )
+        code = forked.run(argv, clean_environment() | secret, ROOT, folder / "output", RUN_SECONDS)
+    output = (folder / "output").read_text(errors="replace")
     file = folder / "readiness.json"
-    assert file.exists(), f"no report: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    assert file.exists(), f"no report: {output[-3000:]}"
     untold = [rule.name for rule in aim.rules + aim.store_rules if not rule.fired]
-    return Outcome(done.returncode, json.loads(file.read_text()), done.stdout + done.stderr, untold)
+    return Outcome(code, json.loads(file.read_text()), output, untold)
 
 
 def clean_environment() -> dict[str, str]:

@@ -82,7 +82,7 @@ RAIDS = (
         ),
         Sabotage(
             "runs do not end",
-            {f"{WORKFLOW}run_says_when_and_from_what_it_was_made": "status of run.*RUNNING"},
+            {f"{WORKFLOW}run_says_when_and_from_what_it_was_made": "run [0-9a-f]{32}.*RUNNING"},
             **trigger("runs", "NEW.status := 'RUNNING'; RETURN NEW;", "BEFORE UPDATE"),
         ),
         Sabotage(

@@ -104,8 +104,9 @@ RAIDS = (
             {f"{CREATE}concurrent_runs_are_stored_once": "duplicated: rdy-.*created"},
             lie("twice", api("runs/create"), only(has("created"), every_nth(8, twice))),
         ),
-        beside=f"{BURST}full_burst_is_not_refused {BURST}full_burst_is_answered {CREATE}concurrent_runs_are_all_created "
-        f"{SAME}writers_to_one_run_are_not_refused {TEN}ten_concurrent_runs_log_without_an_error",
+        beside=f"{BURST}full_burst_is_not_refused {BURST}full_burst_is_answered "
+        f"{CREATE}concurrent_runs_are_all_created {SAME}writers_to_one_run_are_not_refused "
+        f"{TEN}ten_concurrent_runs_log_without_an_error",
         workers=1,
     ),
     raid(

@@ -132,11 +132,6 @@ RAIDS = (
     raid(
         "versions",
         Sabotage(
-            "a version gets the number after the next",
-            {f"{VERSIONS}versions_are_numbered_in_the_order_of_registration": r"\[1, 2, 4\]"},
-            lie("number", api("model-versions/create"), says(third_is_fourth)),
-        ),
-        Sabotage(
             "versions lose their link",
             {f"{VERSIONS}version_keeps_what_it_was_registered_with": "run_link of version 2"},
             **trigger("model_versions", "NEW.run_link := NULL; RETURN NEW;"),
@@ -208,6 +203,11 @@ RAIDS = (
             "a version that was deleted stays",
             {f"{URIS}latest_falls_back_when_the_newest_is_deleted": "payload.bin of models:/rdy-.*/latest"},
             lie("delete", api("model-versions/delete"), ignored()),
+        ),
+        Sabotage(
+            "a version gets the number after the next",
+            {f"{VERSIONS}versions_are_numbered_in_the_order_of_registration": r"\[1, 2, 4\]"},
+            lie("number", api("model-versions/create"), says(third_is_fourth)),
         ),
         Sabotage(
             "the last condition of a filter is ignored",

@@ -2,30 +2,30 @@
 
 import pytest
 
-from tests.sabotage.harness import EXCUSED, Sabotage, caught, run
+from tests.sabotage.harness import EXCUSED, Sabotage, attack, caught, raid
 from tests.sabotage.lies import lie
 from tests.sabotage.raids import RAIDS
 from tests.sabotage.rules import at, edit
 
 HONEST = Sabotage("a proxy that tells the truth", {}, lie("version", at("/version$"), edit()))
-CONTROLS = {
-    "directly": (["suites/load", "suites/health"], ()),
-    "through a proxy": (["suites/client", "suites/integration", "suites/registry"], (HONEST,)),
-}
+CONTROLS = (
+    raid("directly", beside="load health"),
+    raid("through a proxy", HONEST, beside="client integration registry"),
+)
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("raid", RAIDS, ids=lambda raid: raid.name)
 def test_a_broken_stack_is_found_broken(raid, target, tmp_path):
     """NOT READY, exit code 1, the right findings, and what lies beside stays green."""
-    caught(raid, run(target, raid.selection, tmp_path, raid.sabotages, raid.workers))
+    caught(raid, attack(target, raid, tmp_path))
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("selection", "sabotages"), CONTROLS.values(), ids=CONTROLS)
-def test_a_whole_stack_is_found_ready(target, tmp_path, selection, sabotages):
-    """Without sabotage each of these suites finds nothing in the same stack, directly and through the proxy."""
-    outcome = run(target, selection, tmp_path, sabotages)
+@pytest.mark.parametrize("raid", CONTROLS, ids=lambda raid: raid.name)
+def test_a_whole_stack_is_found_ready(raid, target, tmp_path):
+    """Without sabotage the suites find nothing in the same stack, directly and through the proxy."""
+    outcome = attack(target, raid, tmp_path)
     assert outcome.fallen == {}
     assert (outcome.code, outcome.report["verdict"]["word"]) == (0, "READY"), outcome.output[-2000:]
     assert {check["status"] for check in outcome.checks.values()} <= set(EXCUSED)

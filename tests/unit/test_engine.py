@@ -77,6 +77,8 @@ class Server:
 
     def close(self):
         self.closing.set()
+        with contextlib.suppress(OSError):  # a blocked accept() would keep the port open
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from fixtures.environment import cleanse
+from fixtures.environment import cleanse, joined
 from fixtures.handover import load_settings, refuse_unwritable, save_settings
-from fixtures.settings import OPTIONS, Usage, joined, passwords, redact_uri, resolve
+from fixtures.settings import OPTIONS, Usage, passwords, redact_uri, resolve
 
 EXTERNAL = {"stack": "external", "mlflow-uri": "http://given:5000"}
 
@@ -171,4 +171,4 @@ def test_an_unwritable_report_folder_is_refused(tmp_path):
 def test_options_and_values_reach_workers_as_one_word():
     given = ["suites/health", "--report-dir", "/tmp/out", "--stack=embedded", "--keep-stack", "-k", "x", "--depth"]
     expected = ("suites/health", "--report-dir=/tmp/out", "--stack=embedded", "--keep-stack", "-k", "x", "--depth")
-    assert joined(given) == expected
+    assert joined(given, {"--report-dir", "--stack", "--depth"}) == expected

@@ -1,0 +1,178 @@
+"""The export: its manifest, the same bytes again, every change noticed, nothing half-written."""
+
+import hashlib
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from fixtures.workflow import export
+from fixtures.workflow.errors import Differs, WorkflowError
+from fixtures.workflow.registry import Target, Version
+
+FILES = {"model/MLmodel": b"flavors: {}\n", "model/model.pkl": bytes(range(256)), "artifacts/report/report.json": b"{}"}
+VERSION = Version("fraud", "3", "r1", "Production", ("champion",), 1_700_000_000_123, {}, "models:/m-1")
+CHAMPION = Target("alias", "champion")
+
+
+def client(**tags):
+    """A registry whose one run has params, metrics and `tags`."""
+    data = SimpleNamespace(
+        params={"trees": "20", "depth": "6"},
+        metrics={"recall": 0.9, "auc_roc": float("nan")},
+        tags={"mlflow.source.git.commit": "4f9c0e1d", **tags},
+    )
+    return SimpleNamespace(get_run=lambda run_id: SimpleNamespace(data=data, info=SimpleNamespace(run_id=run_id)))
+
+
+@pytest.fixture(autouse=True)
+def store(monkeypatch):
+    """What the artifact store has, instead of a server; change it to tamper with it."""
+    files = dict(FILES)
+
+    def fetch(client, version, folder):
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+
+    monkeypatch.setattr(export, "fetch", fetch)
+    return files
+
+
+def tree(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_manifest(tmp_path):
+    """It has the promised fields, no others, and hash and size of every file."""
+    done = export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(), parse_constant=pytest.fail)
+    files = [
+        {"path": path, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+        for path, content in sorted(FILES.items())
+    ]
+    assert manifest == {
+        "model": "fraud",
+        "version": "3",
+        "alias": "champion",
+        "run_id": "r1",
+        "git_sha": "4f9c0e1d",
+        "params": {"trees": "20", "depth": "6"},
+        "metrics": {"recall": 0.9, "auc_roc": "nan"},
+        "created": "2023-11-14T22:13:20.123+00:00",
+        "files": files,
+    }
+    assert tree(tmp_path / "out").keys() == {*FILES, "manifest.json"}
+    assert not done.unchanged
+
+
+@pytest.mark.parametrize(
+    ("target", "field"),
+    [
+        (Target("stage", "Production"), {"stage": "Production"}),
+        (None, {"stage": "Production"}),
+        (CHAMPION, {"alias": "champion"}),
+    ],
+)
+def test_stage_or_alias(target, field, tmp_path):
+    """The manifest names that by which the version was asked for; by number, its stage."""
+    manifest = export.export(client(), VERSION, target, tmp_path / "out").manifest
+    assert {k: v for k, v in manifest.items() if k in ("stage", "alias")} == field
+
+
+def test_again_gives_the_same_bytes(tmp_path):
+    """Into another folder the same bytes; into the same one, nothing is touched."""
+    for name in ("one", "two"):
+        export.export(client(), VERSION, CHAMPION, tmp_path / name)
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "one").rglob("*")}
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+    assert export.export(client(), VERSION, CHAMPION, tmp_path / "one").unchanged
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "one").rglob("*")} == before
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+    (tmp_path / "out").mkdir()
+    export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+    assert export.verify(tmp_path / "out") == []
+
+
+def test_another_folder_is_refused(tmp_path):
+    """A folder with other files stays as it is."""
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(WorkflowError, match=r"not empty, .*missing"):
+        export.export(client(), VERSION, CHAMPION, tmp_path)
+    assert tree(tmp_path) == {"mine.txt": b"mine"}
+
+
+def test_a_file_is_refused(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(WorkflowError, match="a file"):
+        export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+
+
+def test_nothing_is_left_when_it_fails(tmp_path, monkeypatch):
+    """Neither the folder, nor what was made aside, nor the folders above it."""
+    monkeypatch.setattr(export.shutil, "copytree", lambda made, part: (part.mkdir(), 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        export.export(client(), VERSION, CHAMPION, tmp_path / "a" / "b" / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkflowError, match="out cannot be written: "):
+        export.export(client(), VERSION, CHAMPION, tmp_path / "file" / "out")
+
+
+def test_files_changed_in_the_store_are_noticed(tmp_path, store):
+    """The training logged a digest of what it stored; other bytes are not exported."""
+    export.export(client(), VERSION, CHAMPION, tmp_path / "first")
+    logged = client(model_sha256=export.total(export.listed(tmp_path / "first" / "model")))
+    export.export(logged, VERSION, CHAMPION, tmp_path / "same")
+    store["model/model.pkl"] = bytes(reversed(range(256)))
+    with pytest.raises(Differs, match="are not those that its training stored"):
+        export.export(logged, VERSION, CHAMPION, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "says"),
+    [
+        ("model/model.pkl", bytes(reversed(range(256))), "model/model.pkl was changed"),
+        ("model/MLmodel", b"", "model/MLmodel was changed"),
+        ("model/MLmodel", None, "model/MLmodel is missing"),
+        ("model/added.py", b"import os", "model/added.py does not belong to it"),
+    ],
+)
+def test_verify_notices(path, content, says, tmp_path):
+    """A file that was changed (also with its size kept), removed or added is named."""
+    export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+    file = tmp_path / "out" / path
+    file.unlink() if content is None else file.write_bytes(content)
+    (line,) = export.verify(tmp_path / "out")
+    assert line.startswith(says)
+    with pytest.raises(WorkflowError, match=says):  # nor is it taken for the same export
+        export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+
+
+def test_a_wrong_hash_in_the_manifest_is_noticed(tmp_path):
+    export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+    file = tmp_path / "out" / "manifest.json"
+    file.write_text(file.read_text().replace(hashlib.sha256(FILES["model/MLmodel"]).hexdigest(), "0" * 64))
+    assert [line.split()[0] for line in export.verify(tmp_path / "out")] == ["model/MLmodel"]
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"files": [{"path": "x"}]}', '{"files": 3}'])
+def test_verify_without_a_manifest(text, tmp_path):
+    """Not a list of changes but one line: this is no export."""
+    if text is not None:
+        (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(WorkflowError, match=r"manifest\.json"):
+        export.verify(tmp_path)
+
+
+def test_a_version_without_a_run_is_refused(tmp_path):
+    orphan = Version("fraud", "3", "", "None", (), 0, {}, "s3://elsewhere")
+    with pytest.raises(WorkflowError, match="has no run"):
+        export.export(client(), orphan, None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,159 @@
+"""Which version is meant, where it goes, and that a move which was not stored is no promotion."""
+
+from argparse import Namespace
+from types import SimpleNamespace
+
+import pytest
+
+from fixtures.workflow import registry
+from fixtures.workflow.errors import Differs, WorkflowError
+from fixtures.workflow.gates import load
+from fixtures.workflow.registry import Target
+from fixtures.workflow.selection import chosen, chosen_or_production, destination, source
+
+
+def entry(number, run="", stage="None", aliases=()):
+    """A version as MLflow's client gives it."""
+    return SimpleNamespace(
+        name="m",
+        version=str(number),
+        run_id=run,
+        current_stage=stage,
+        aliases=list(aliases),
+        creation_timestamp=1,
+        tags={},
+        source="",
+    )
+
+
+class FakeRegistry:
+    """As much of MLflow's client as the selection asks, on plain data."""
+
+    def __init__(self, *entries):
+        self.entries = {e.version: e for e in entries}
+        self.moved = []
+
+    def get_run(self, run_id):
+        return run_id
+
+    def get_registered_model(self, name):
+        return SimpleNamespace(aliases={a: e.version for e in self.entries.values() for a in e.aliases})
+
+    def get_model_version(self, name, number):
+        return self.entries[str(number)]
+
+    def get_latest_versions(self, name, stages):
+        return [e for e in self.entries.values() if e.current_stage == stages[0]][-1:]
+
+    def search_model_versions(self, text, max_results=0, order_by=None):
+        field, _, value = text.partition(" = ")
+        found = [e for e in self.entries.values() if field == "name" or e.run_id == value.strip("'")]
+        return sorted(found, key=lambda e: -int(e.version))[:max_results]
+
+    def set_registered_model_alias(self, name, alias, number):
+        self.moved.append((alias, number))  # acknowledged, and not stored
+
+    def set_model_version_tag(self, *args):
+        self.moved.append(args)
+
+
+TWO = (entry(1, "r1", "Production", ["champion"]), entry(2, "r2", "Staging", ["challenger"]))
+
+
+def given(**options):
+    base = dict.fromkeys(("version", "run", "stage", "alias", "to"))
+    return Namespace(**{**base, "command": "promote", "model": "m", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "target"),
+    [
+        ({"to": "Production"}, Target("stage", "Production")),
+        ({"to": "champion"}, Target("alias", "champion")),
+        ({"to": "@Production", "stage": "Staging"}, Target("alias", "Production")),
+        ({"stage": "production", "version": "1"}, Target("stage", "Production")),
+        ({"alias": "@champion", "version": "1"}, Target("alias", "champion")),
+    ],
+)
+def test_where_a_promotion_goes(options, target):
+    """--to wins; a stage by its exact name, anything else is an alias."""
+    assert destination(given(**options)) == target
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"to": "production"},
+        {"to": "latest"},
+        {"to": "v1"},
+        {"alias": "a b"},
+        {"stage": "Live"},
+        {"stage": "None", "alias": "a"},
+    ],
+)
+def test_a_place_that_is_none_is_refused(options):
+    with pytest.raises(WorkflowError):
+        destination(given(**options))
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        ({"version": "2"}, "2"),
+        ({"run": "r1"}, "1"),
+        ({"run": "r9"}, None),
+        ({"to": "champion", "alias": "challenger"}, "2"),
+        ({"to": "Production", "stage": "staging"}, "2"),
+        ({"version": "2", "run": "r2"}, "2"),
+        ({"to": "Production", "version": "2", "stage": "Staging"}, "2"),
+    ],
+)
+def test_what_a_promotion_moves(options, number):
+    found = source(given(**options), FakeRegistry(*TWO))
+    assert (found and found.number) == number
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"to": "champion"},
+        {"version": "1", "run": "r2"},
+        {"version": "one"},
+        {"to": "Production", "version": "1", "stage": "Staging"},
+        {"to": "Production", "alias": "nobody"},
+    ],
+)
+def test_a_promotion_of_nothing_or_of_two_is_refused(options):
+    """Options that mean different versions are never settled by a guess."""
+    with pytest.raises(WorkflowError):
+        source(given(**options), FakeRegistry(*TWO))
+
+
+def test_export_takes_what_is_in_production():
+    """Unless another version is named; by version and alias only when both mean the same."""
+    fake, thresholds = FakeRegistry(*TWO), load()
+    version, target = chosen_or_production(given(command="export"), fake, thresholds)
+    assert (version.number, str(target)) == ("1", "Production")
+    assert chosen_or_production(given(command="export", version="2"), fake, thresholds)[0].number == "2"
+    with pytest.raises(WorkflowError, match="say which"):
+        chosen(given(command="export", version="2", alias="champion"), fake)
+
+
+def test_production_is_not_guessed():
+    """Where stage and alias name different versions, or nothing is in production."""
+    names = load().production
+    with pytest.raises(WorkflowError, match="several versions"):
+        registry.production(FakeRegistry(entry(1, stage="Production"), entry(2, aliases=["champion"])), "m", names)
+    with pytest.raises(WorkflowError, match="it has version 1"):
+        registry.production(FakeRegistry(entry(1)), "m", names)
+    with pytest.raises(WorkflowError, match="it has no versions"):
+        registry.production(FakeRegistry(), "m", names)
+
+
+def test_a_move_that_is_not_stored_is_no_promotion():
+    """Acknowledged is not enough: the registry has to show it."""
+    fake = FakeRegistry(*TWO)
+    with pytest.raises(Differs, match="is not there"):
+        registry.move(fake, registry.by_number(fake, "m", "2"), Target("alias", "champion"), [])
+    assert fake.moved == [("champion", "2")]
