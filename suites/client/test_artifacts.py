@@ -251,6 +251,6 @@ def test_text_and_json_are_logged_as_written(mlflow_client, files, make_run):
     with keys():
         mlflow_client.log_text(run, note, "notes/report.md")
         mlflow_client.log_dict(run, {"threshold": 0.1, "labels": ["ü", None]}, "config.json")
-    expect(f"notes/report.md of run {run}", files.get(run, "notes/report.md").decode(), note)
+    expect(f"notes/report.md of run {run}", repr(files.get(run, "notes/report.md").decode()), repr(note))
     config = json.loads(files.get(run, "config.json"))
     expect(f"config.json of run {run}", config, {"threshold": 0.1, "labels": ["ü", None]})
