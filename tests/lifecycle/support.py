@@ -189,17 +189,17 @@ def belonging(scratch: Path) -> dict[psutil.Process, list[str]]:
 
 @dataclass
 class Trace:
-    """What a run had while it ran: process ids, listening ports, shared-memory files, argument lists."""
+    """What a run had while it ran: programs, listening ports, shared-memory files, argument lists."""
 
     scratch: Path
-    pids: set[int] = field(default_factory=set)
+    programs: dict[int, str] = field(default_factory=dict)
     ports: set[int] = field(default_factory=set)
     shared: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
 
     def look(self) -> Trace:
         for process, words in belonging(self.scratch).items():
-            self.pids.add(process.pid)
+            self.programs[process.pid] = words[0] if words else ""
             self.words.update(words)
             with contextlib.suppress(psutil.Error, OSError):
                 self.ports |= {c.laddr.port for c in process.net_connections("tcp") if c.status == "LISTEN"}
@@ -216,7 +216,7 @@ class Trace:
         found += [f"shared memory {f}" for f in self.shared if Path(f).exists()]
         if SEGMENTS.exists():
             rows = [line.split() for line in SEGMENTS.read_text().splitlines()[1:]]
-            found += [f"SysV segment {row[1]}" for row in rows if int(row[4]) in self.pids]
+            found += [f"SysV segment {row[1]}" for row in rows if int(row[4]) in self.programs]
         return found
 
     def is_gone(self) -> None:

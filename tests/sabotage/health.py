@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.sabotage.harness import Sabotage, raid, trigger
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
 from tests.sabotage.lies import (
     HTML,
     NOT_THERE,
@@ -11,14 +14,30 @@ from tests.sabotage.lies import (
     cut,
     in_list,
     lie,
+    nth,
     per_target,
     stale,
 )
-from tests.sabotage.rules import answer, at, every_nth
+from tests.sabotage.rules import Forward, Request, Response, Rule, answer, at, every_nth
 
 RECONNECT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'mlflow' AND pid <> pg_backend_pid()"
 )
+
+
+@contextmanager
+def read_only_in_the_end(target: Target, aim: Aim) -> Iterator[None]:
+    """From the canary's last step on, before which the server may need new sessions itself."""
+
+    def forbid(request: Request, forward: Forward) -> Response:
+        answered = forward(request)
+        target.execute("ALTER DATABASE mlflow SET default_transaction_read_only = on")
+        return answered
+
+    aim.rules.append(Rule("read-only", api("experiments/delete"), nth(2, forbid)))  # the first is the opening look's
+    yield
+
+
 RAIDS = (
     raid(
         "replicas that differ",
@@ -108,7 +127,7 @@ RAIDS = (
         Sabotage(
             "new sessions are read-only",
             {"health/test_database.py::test_database_lets_new_sessions_write": "on for .*database mlflow"},
-            sql=("ALTER DATABASE mlflow SET default_transaction_read_only = on",),
+            breaks=read_only_in_the_end,
             mend=(
                 "SET default_transaction_read_only = off",
                 "ALTER DATABASE mlflow RESET default_transaction_read_only",

@@ -36,9 +36,8 @@ def test_full_depth(examples, scratch, stub):
     assert len(done.document()["checks"]) == 2
 
 
-@both_ways
-def test_a_door_that_was_never_declared_is_out_of_scope(examples, scratch, stub, workers):
-    done = examples.run(scratch, *stub.target, CANNOT, "-k", "needs_sql", workers=workers)
+def test_a_door_that_was_never_declared_is_out_of_scope(examples, scratch, stub):
+    done = examples.run(scratch, *stub.target, CANNOT, "-k", "needs_sql")
     (check,) = done.document()["checks"]
     assert (check["status"], check["lacks"]) == ("out-of-scope", ["sql"])
     assert "--db-uri" in check["reason"]
@@ -67,8 +66,7 @@ def test_exclusive_checks_come_last(examples, scratch, stub):
     assert "test_runs_last" in shown[-1], done.out
 
 
-@both_ways
-@pytest.mark.parametrize("quiet", ["--collect-only", "--fixtures", "--markers"])
+@pytest.mark.parametrize(("quiet", "workers"), [("--collect-only", 2), ("--fixtures", 0), ("--markers", 0)])
 def test_what_runs_nothing_starts_nothing(examples, scratch, quiet, workers):
     begun = examples.begin(scratch, quiet, workers=workers)
     done = begun.finish()
