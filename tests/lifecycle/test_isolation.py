@@ -41,8 +41,7 @@ NOISE = {
     "FLASK_ENV": "nonsense",
     "GUNICORN_CMD_ARGS": "--bind 0.0.0.0:1",
 }
-# One worker has all of this file where --dist loadgroup says so: its two runs are made once.
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("isolation")]
+pytestmark = pytest.mark.timeout(300)
 
 
 @dataclass
@@ -71,7 +70,7 @@ class Neighbour:
         self.done = self.begun.finish()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def neighbours():
     """Two runs at the same time: as root from a folder that only root may enter, as nobody from a long path."""
     with open_folder() as one, open_folder() as two:
@@ -106,36 +105,34 @@ def neighbours():
         yield runs
 
 
-def test_noise_in_the_environment_changes_nothing(neighbours):
-    """A proxy, a profile, a run id: none of them reaches the stack or us; and a path with a space is a path."""
-    done = neighbours[0].done
-    assert (done.code, done.document()["verdict"]["word"]) == (0, "READY"), done.out
-
-
-def test_an_ordinary_user_in_a_long_path(neighbours):
-    """Nothing needs root, and no socket's path outgrows its limit."""
-    done = neighbours[1].done
-    assert (done.code, done.document()["verdict"]["word"]) == (0, "READY"), done.out
-
-
-def test_runs_side_by_side_have_nothing_in_common(neighbours):
-    """Each has its own server and names; two workers have one stack, one Postgres and one object store."""
-    documents = [run.done.document() for run in neighbours]
-    assert documents[0]["header"][1] != documents[1]["header"][1]
-    assert documents[0]["run"] != documents[1]["run"]
-    assert [len(run.databases) for run in neighbours] == [1, 1]
-    assert [sum(p.endswith("/weed") for p in run.trace.programs.values()) for run in neighbours] == [1, 1]
-    assert not neighbours[0].trace.ports & neighbours[1].trace.ports
-
-
-def test_the_secrets_of_our_own_stack_stay_secret(neighbours):
-    """They are made anew for each stack and reach its programs through the environment or a file."""
-    secrets = [run.secrets for run in neighbours]
-    assert [len(s) for s in secrets] == [3, 3]
-    assert not secrets[0] & secrets[1]
+def test_two_neighbours(neighbours):
+    """One test, since its two runs are dear: xdist would make them anew for each worker."""
     for run in neighbours:
-        texts = [run.done.out, *run.trace.words, *(f.read_text() for f in run.done.report.iterdir())]
-        assert [s for s in run.secrets for t in texts if s in t] == []
+        is_ready(run)
+        keeps_its_secrets(run)
+    have_nothing_in_common(*neighbours)
+
+
+def is_ready(run):
+    """Noise in the environment, a space, a long path, a folder for root only: nothing changes the verdict."""
+    assert (run.done.code, run.done.document()["verdict"]["word"]) == (0, "READY"), run.done.out
+
+
+def keeps_its_secrets(run):
+    """They are made anew for each stack and reach its programs through the environment or a file."""
+    assert len(run.secrets) == 3
+    texts = [run.done.out, *run.trace.words, *(f.read_text() for f in run.done.report.iterdir())]
+    assert [s for s in run.secrets for t in texts if s in t] == []
+
+
+def have_nothing_in_common(one, two):
+    """Each has a server and names of its own; two workers have one stack, one Postgres and one object store."""
+    assert one.done.document()["header"][1] != two.done.document()["header"][1]
+    assert one.done.document()["run"] != two.done.document()["run"]
+    assert (len(one.databases), len(two.databases)) == (1, 1)
+    assert [sum(p.endswith("/weed") for p in run.trace.programs.values()) for run in (one, two)] == [1, 1]
+    assert not one.trace.ports & two.trace.ports
+    assert not one.secrets & two.secrets
 
 
 def test_a_kept_stack_is_reused_and_stopped(scratch):
