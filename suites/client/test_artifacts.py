@@ -223,6 +223,7 @@ def test_a_file_logged_again_has_its_new_content(api, files, make_run, doors):
     """
     run, old, new = make_run(), content(5000, "old"), content(3000, "new")
     files.put(run, "report/last.bin", old)
+    expect(f"report/last.bin of run {run}, listed first", files.tree(run, "report"), {"report/last.bin": len(old)})
     comes_back(api, files, doors, run, "report/last.bin", old, ", written first")
     files.put(run, "report/last.bin", new)
     expect(f"report/last.bin of run {run}, listed", files.tree(run, "report"), {"report/last.bin": len(new)})

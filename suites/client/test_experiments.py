@@ -46,6 +46,9 @@ def test_a_renamed_experiment_has_its_new_name_only(probe, make_experiment, uniq
     """
     old, new = unique("old"), unique("new")
     made = make_experiment(old)
+    for path, query in (("get", {"experiment_id": made}), ("get-by-name", {"experiment_name": old})):
+        before = probe.ask(f"experiments/{path}", query).get("experiment", {})  # a cache would keep this
+        expect(f"experiments/{path} of experiment {made}, new", entry(before), (made, old, "active"))
     probe.call("experiments/update", {"experiment_id": made, "new_name": new})
     for path, query in (("get", {"experiment_id": made}), ("get-by-name", {"experiment_name": new})):
         renamed = probe.ask(f"experiments/{path}", query).get("experiment", {})
@@ -82,6 +85,7 @@ def test_a_deleted_experiment_is_among_the_deleted_only(probe, api, make_experim
     name = unique("deleted")
     made = make_experiment(name)
     runs = sorted([make_run(made), make_run(made)])
+    expect(f"active experiments named {name}, new", listed(api, name), [(made, name, "active")])
     probe.call("experiments/delete", {"experiment_id": made})
     expect(f"active experiments named {name}", listed(api, name), [])
     expect(f"deleted experiments named {name}", listed(api, name, "DELETED_ONLY"), [(made, name, "deleted")])

@@ -103,8 +103,9 @@ def test_the_history_of_a_metric_keeps_every_point(probe, api, mlflow_client, ma
     sent = [("curve", i * 0.25, 1_700_000_000_000 + (i * 7 % 5), step) for i, step in enumerate(steps)]
     for p in sent[:4]:
         probe.call("runs/log-metric", {"run_id": run, **point(*p)})
+    first, wanted = (sorted((p[1:] for p in s), key=lambda p: (p[1], p[2], p[0])) for s in (sent[:4], sent))
+    api.agree(f"history of metric curve of run {run}, its first points", api.history(run, "curve"), first)
     probe.call("runs/log-batch", {"run_id": run, "metrics": [point(*p) for p in sent[4:]]})
-    wanted = sorted((p[1:] for p in sent), key=lambda p: (p[1], p[2], p[0]))
     api.agree(f"history of metric curve of run {run}", api.history(run, "curve"), wanted)
     client = [(m.value, m.timestamp, m.step) for m in mlflow_client.get_metric_history(run, "curve")]
     api.agree(f"history of metric curve of run {run}, read by the Python client", sorted(client), sorted(wanted))

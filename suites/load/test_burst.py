@@ -39,7 +39,7 @@ def test_full_burst_is_not_refused(burst, stack, note):
 
 
 def test_full_burst_is_answered(burst):
-    """A training job whose request is never answered hangs for minutes and does not know what was stored.
+    """A job that starts together with many others must be answered, or it hangs and does not know what was stored.
 
     Remedy: look in the server's log for workers that ended ("Child process died": uvicorn kills one that is busy for
     5 s, see --uvicorn-opts "--timeout-worker-healthcheck 60"; "WORKER TIMEOUT" of gunicorn; out of memory), and at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.sabotage.harness import Sabotage, raid
-from tests.sabotage.lies import artifacts, larger_than, lie, says, stale
+from tests.sabotage.lies import api, artifacts, cut, larger_than, lie, says, stale
 from tests.sabotage.rules import Forward, Request, Response, Rule, answer, at, edit
 
 
@@ -88,5 +88,51 @@ RAIDS = (
         ),
         beside="""client/test_values.py::test_text_is_stored_as_it_was_sent
             client/test_runs.py::test_a_tag_holds_what_was_set_last_until_it_is_deleted""",
+    ),
+    raid(
+        "caches and limits",
+        Sabotage(
+            "a cache keeps experiments",
+            {
+                "client/test_experiments.py::test_a_renamed_experiment_has_its_new_name_only": "renamed to.*-old-",
+                "client/test_experiments.py::test_a_deleted_experiment_is_among_the_deleted_only": "active experiments",
+            },
+            lie("experiments", api("experiments/(get|get-by-name|search)"), stale()),
+        ),
+        Sabotage(
+            "a cache keeps histories",
+            {"client/test_metrics.py::test_the_history_of_a_metric_keeps_every_point": "9 entries, among them 5"},
+            lie("history", api("metrics/get-history"), stale()),
+        ),
+        Sabotage(
+            "a cache keeps listings",
+            {
+                "client/test_artifacts.py::test_a_file_logged_again_has_its_new_content": "listed.*3000.*5000",
+                "health/test_canary.py::test_canary_run_passes_the_whole_deep_path": r"'list the artifacts'.*seen \[\]",
+            },
+            lie("list", at("/(mlflow-artifacts/artifacts|mlflow/artifacts/list)$", "GET"), stale()),
+        ),
+        Sabotage(
+            "a cache keeps the latest versions",
+            {"registry/test_stages.py::test_latest_version_of_each_stage_is_found": r"Production'\].*seen \[\]"},
+            lie("latest", api("registered-models/get-latest-versions"), stale()),
+        ),
+        Sabotage(
+            "a proxy cuts downloads of more than a megabyte",
+            {"client/test_artifacts.py::test_a_file_of_any_size_comes_back": "downloaded from the server"},
+            lie("cut", artifacts("GET", path="data.bin$"), cut(above=1 << 20)),
+        ),
+        Sabotage(
+            "a proxy refuses requests of more than 128 KiB",
+            {"client/test_values.py::test_a_full_batch_is_stored_whole": "413"},
+            lie(
+                "413",
+                at("/api/2.0/mlflow/"),
+                larger_than(1 << 17, answer(413, "<h1>413 Request Entity Too Large</h1>")),
+            ),
+        ),
+        beside="""client/test_runs.py::test_a_deleted_run_is_hidden_and_comes_back_whole
+            registry/test_aliases.py::test_moved_alias_resolves_to_the_new_version_at_once
+            client/test_artifacts.py::test_text_and_json_are_logged_as_written""",
     ),
 )

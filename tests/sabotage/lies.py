@@ -160,11 +160,12 @@ def larger_than(size: int, action: Action) -> Action:
     return only(lambda request: len(request.body) > size, action)
 
 
-def cut(by: int = 1) -> Action:
-    """Answers that end early, with a length that fits."""
+def cut(by: int = 1, above: int = 0) -> Action:
+    """Answers of more than `above` bytes end early, with a length that fits."""
 
     def shorten(response: Response) -> None:
-        if response.status == 200:
+        response.untouched = response.status != 200 or len(response.body) <= above
+        if not response.untouched:
             response.body = response.body[:-by]
             for name in [n for n in response.headers if n.lower().startswith("x-amz-checksum")]:
                 del response.headers[name]
