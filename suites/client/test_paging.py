@@ -56,10 +56,10 @@ def test_pages_list_every_experiment_once(api, make_experiment, unique):
     Remedy: see the server log for experiments/search; read table experiments for the names missing.
     """
     start = unique("paged")
-    wanted = sorted((make_experiment(f"{start} {i:02}"), f"{start} {i:02}") for i in range(12))
-    query = {"filter": f"name LIKE '{start} %'", "max_results": 1, "order_by": ["name ASC"]}
+    wanted = sorted((make_experiment(f"{start} {i:02}"), f"{start} {i:02}") for i in range(23))
+    query = {"filter": f"name LIKE '{start} %'", "max_results": 2, "order_by": ["name ASC"]}
     pages = api.pages("experiments/search", query, "experiments", most=60)
-    expect(f"page sizes of experiments named {start}", [len(page) for page in pages], [1] * 12)
+    expect(f"page sizes of experiments named {start}", [len(page) for page in pages], [2] * 11 + [1])
     seen = [(e.get("experiment_id"), e.get("name")) for page in pages for e in page]
     api.agree(f"experiments named {start} by name", seen, sorted(wanted, key=lambda e: e[1]))
 

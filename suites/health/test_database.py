@@ -5,7 +5,8 @@ import pytest
 from fixtures.canary import must_answer
 from fixtures.outcomes import expect, expect_that
 
-# Our own door sets itself read-only, so what other sessions get is put together from where it can be set.
+# Our own door sets itself read-only, so what other sessions get is put together from where it can be set. A role that
+# may not write, of a report or a monitor, is no role of the server.
 READ_ONLY = """
 SELECT CASE WHEN s.setdatabase <> 0 THEN 'database ' || current_database() ELSE 'every database' END
        || ', ' || coalesce('role ' || r.rolname, 'every role')
@@ -14,7 +15,8 @@ WHERE setting ~* '^default_transaction_read_only=(on|true|yes|1)$'
   AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
   AND (s.setrole = 0 OR r.rolname IN (
       SELECT usename FROM pg_stat_activity
-      WHERE datname = current_database() AND application_name IS DISTINCT FROM 'mlflow-readiness'))
+      WHERE datname = current_database() AND application_name IS DISTINCT FROM 'mlflow-readiness'
+        AND has_table_privilege(usesysid, 'runs', 'INSERT')))
 """
 # The value a new session of ours would have got; where our own role or database sets it, it tells nothing of others.
 READ_ONLY_EVERYWHERE = """

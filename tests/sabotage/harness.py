@@ -38,10 +38,10 @@ class Target:
     begin: Start
 
     @contextmanager
-    def database(self, *, name: str = "mlflow") -> Iterator[connection]:
-        """A session that may write."""
+    def database(self, **account: str) -> Iterator[connection]:
+        """A session of MLflow's own role, which may do anything, or of another `user`."""
         uri = re.sub(r"^postgresql\+\w+", "postgresql", self.stack.db_uri or "")
-        with closing(psycopg2.connect(uri, dbname=name)) as link:
+        with closing(psycopg2.connect(uri, **account)) as link:
             link.autocommit = True
             yield link
 

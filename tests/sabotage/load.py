@@ -133,7 +133,7 @@ RAIDS = (
         Sabotage(
             "reads are limited",
             {f"{BURST}a_small_read_is_answered_during_the_burst": "run [0-9a-f]{32} read.*429"},
-            lie("read", api("runs/get"), only(lambda r: "run_uuid" not in r.query, after(1, answer(429, "slow down")))),
+            lie("read", api("runs/get"), only(lambda r: "run_uuid" not in r.query, answer(429, "slow down"))),
         ),
         Sabotage(
             "a busy server has no /health",

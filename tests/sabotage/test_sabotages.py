@@ -1,5 +1,7 @@
 """Each sabotage is caught by the checks that it names, in their call phase, and by no other."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from tests.sabotage.harness import EXCUSED, Sabotage, attack, caught, raid
@@ -7,21 +9,31 @@ from tests.sabotage.lies import lie
 from tests.sabotage.raids import RAIDS
 from tests.sabotage.rules import at, edit
 
+
+@contextmanager
+def reporting_role(target, aim):
+    """A dashboard reads the same database, with a role that may do no more."""
+    target.execute(
+        "CREATE ROLE dashboard LOGIN PASSWORD 'dashboard'",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO dashboard",
+        "ALTER ROLE dashboard SET default_transaction_read_only = on",
+    )
+    try:
+        with target.database(user="dashboard", password="dashboard"):
+            yield
+    finally:
+        target.execute("DROP OWNED BY dashboard", "DROP ROLE dashboard")
+
+
 HONEST = Sabotage("a proxy that tells the truth", {}, lie("version", at("/version$"), edit()))
 CONTROLS = (
-    raid("directly", beside="load health"),
-    raid("through a proxy", HONEST, beside="client integration registry"),
+    raid("through a proxy", HONEST, beside="client integration registry", workers=1),
+    raid("directly", beside="health load", workers=1),
+    raid("beside a dashboard", Sabotage("a dashboard", {}, breaks=reporting_role), beside="health"),
 )
+pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("raid", RAIDS, ids=lambda raid: raid.name)
-def test_a_broken_stack_is_found_broken(raid, target, tmp_path):
-    """NOT READY, exit code 1, the right findings, and what lies beside stays green."""
-    caught(raid, attack(target, raid, tmp_path))
-
-
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("raid", CONTROLS, ids=lambda raid: raid.name)
 def test_a_whole_stack_is_found_ready(raid, target, tmp_path):
     """Without sabotage the suites find nothing in the same stack, directly and through the proxy."""
@@ -29,3 +41,9 @@ def test_a_whole_stack_is_found_ready(raid, target, tmp_path):
     assert outcome.fallen == {}
     assert (outcome.code, outcome.report["verdict"]["word"]) == (0, "READY"), outcome.output[-2000:]
     assert {check["status"] for check in outcome.checks.values()} <= set(EXCUSED)
+
+
+@pytest.mark.parametrize("raid", RAIDS, ids=lambda raid: raid.name)
+def test_a_broken_stack_is_found_broken(raid, target, tmp_path):
+    """NOT READY, exit code 1, the right findings, and what lies beside stays green."""
+    caught(raid, attack(target, raid, tmp_path))
