@@ -3,10 +3,13 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from fixtures.canary import ARTIFACTS, experiment_name, need, proxied_path
 from fixtures.clients import Probe
 from fixtures.doors import digest
 from fixtures.outcomes import OutOfScope, expect, expect_that, text
+from fixtures.stack import SEVERAL
 
 
 def spread(count, ask):
@@ -15,13 +18,16 @@ def spread(count, ask):
         return dict(Counter(pool.map(lambda _: ask(), range(count))))
 
 
-def test_new_experiment_is_seen_by_every_worker(probe, new_experiment, unique):
+@pytest.mark.survey
+def test_new_experiment_is_seen_by_every_worker(stack, probe, unique, made):
     """A replica with a database of its own, or a stale one, loses every run that a job sends its way.
 
     Remedy: compare MLFLOW_BACKEND_STORE_URI of all replicas; none may point at a read replica or at its own database.
     """
+    expect_that(SEVERAL not in stack.facts, "one database behind the address", "one", stack.facts.get(SEVERAL, ""))
     name = unique("replicas")
-    query = {"experiment_id": new_experiment(name)}
+    query = {"experiment_id": probe.call("experiments/create", {"name": name})["experiment_id"]}
+    made.experiments.append(query["experiment_id"])
 
     def ask():
         return experiment_name(Probe(probe.uri).get("/api/2.0/mlflow/experiments/get", params=query))

@@ -40,6 +40,16 @@ def read_only_in_the_end(target: Target, aim: Aim) -> Iterator[None]:
 
 RAIDS = (
     raid(
+        "two databases at one address",
+        Sabotage(
+            "every second answer is another database's",
+            {
+                "health/test_replicas.py::test_new_experiment_is_seen_by_every_worker": "6 of 12 looks"
+            },
+            lie("experiment", api("experiments/get"), per_target(2, NOT_THERE)),
+        ),
+    ),
+    raid(
         "replicas that differ",
         Sabotage(
             "one replica has another version",
@@ -51,7 +61,7 @@ RAIDS = (
             {
                 "health/test_replicas.py::test_new_experiment_is_seen_by_every_worker": "no such thing on this replica",
             },
-            lie("experiment", api("experiments/get"), per_target(2, NOT_THERE)),
+            lie("experiment", api("experiments/get"), per_target(15, NOT_THERE)),  # the opening look asks 12 times
         ),
         Sabotage(
             "one replica has stale runs",
