@@ -1,6 +1,7 @@
 """The server and its parts answer: steps 1, 2, 4 and 5 of the guide's pre-deployment checklist."""
 
 import mlflow
+import pytest
 from packaging.version import InvalidVersion, Version
 
 from fixtures.canary import must_answer, need
@@ -8,6 +9,7 @@ from fixtures.clients import acknowledged
 from fixtures.outcomes import Finding, expect, expect_that, text
 
 
+@pytest.mark.survey
 def test_health_answers_ok(probe):
     """Load balancers and orchestrators take a server whose /health is not 200 OK out of service.
 
@@ -18,6 +20,7 @@ def test_health_answers_ok(probe):
     expect("GET /health", (answer.status_code, text(answer.text, 200)), (200, "OK"))
 
 
+@pytest.mark.survey
 def test_version_is_one_and_the_same_on_every_answer(stack, probe):
     """Replicas of different versions behind one address disagree about the database's schema.
 

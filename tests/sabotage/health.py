@@ -43,11 +43,11 @@ RAIDS = (
         "two databases at one address",
         Sabotage(
             "every second answer is another database's",
-            {
-                "health/test_replicas.py::test_new_experiment_is_seen_by_every_worker": "6 of 12 looks"
-            },
+            {"health/test_replicas.py::test_new_experiment_is_seen_by_every_worker": "6 of 12 looks"},
             lie("experiment", api("experiments/get"), per_target(2, NOT_THERE)),
         ),
+        beside="""health/test_services.py::test_health_answers_ok
+            health/test_services.py::test_version_is_one_and_the_same_on_every_answer""",
     ),
     raid(
         "replicas that differ",
