@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from tests.sabotage.lies import (
     lie,
     nth,
     per_target,
+    says,
     stale,
 )
 from tests.sabotage.rules import Forward, Request, Response, Rule, answer, at, every_nth
@@ -38,6 +40,11 @@ def read_only_in_the_end(target: Target, aim: Aim) -> Iterator[None]:
     yield
 
 
+def inner_address(signed):
+    """A URL for an address that only the server can reach."""
+    signed["url"] = re.sub(r"^https?://[^/]+", "http://127.0.0.1:9", signed["url"])
+
+
 RAIDS = (
     raid(
         "two databases at one address",
@@ -48,6 +55,16 @@ RAIDS = (
         ),
         beside="""health/test_services.py::test_health_answers_ok
             health/test_services.py::test_version_is_one_and_the_same_on_every_answer""",
+    ),
+    raid(
+        "signed URLs that lead nowhere",
+        Sabotage(
+            "the object store's address is an inner one",
+            {"health/test_presigned.py::test_presigned_downloads_reach_the_object_store": "127.0.0.1:9/"},
+            lie("signed", at("/mlflow-artifacts/presigned/", "GET"), says(inner_address)),
+        ),
+        beside="""health/test_canary.py::test_canary_run_passes_the_whole_deep_path
+            client/test_artifacts.py::test_a_folder_comes_back_whole""",
     ),
     raid(
         "replicas that differ",

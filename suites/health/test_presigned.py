@@ -1,0 +1,16 @@
+"""What the server promises its newer clients: files straight from the object store."""
+
+from fixtures.outcomes import OutOfScope, expect
+from fixtures.presigned import FACT, FETCHED, NOT_OFFERED
+
+
+def test_presigned_downloads_reach_the_object_store(stack):
+    """Clients from 3.17 on fetch files by URLs that the server signs: where those lead nowhere, each load hangs.
+
+    Remedy: give the server an MLFLOW_S3_ENDPOINT_URL that clients can reach, too, and let them through to it; until
+    then set MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD=false for every client.
+    """
+    seen = stack.facts.get(FACT, NOT_OFFERED)
+    if seen == NOT_OFFERED:
+        raise OutOfScope("presigned", "the server signs no URLs for downloads")
+    expect("a download by the URL that the server signed, from here", seen, FETCHED)
