@@ -25,7 +25,7 @@ ready: $(STAMP) ## may this server go live? the readiness suites on the default 
 	echo "exit code $$code: $$word"; exit $$code
 
 test: $(STAMP) ## the project's own tests, sabotage included
-	@$(RUN) -m pytest tests -n $(WORKERS) $(ARGS)
+	@$(RUN) -m pytest tests -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## ruff and mypy
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
