@@ -4,7 +4,8 @@ import pytest
 
 from fixtures.environment import cleanse, joined
 from fixtures.handover import load_settings, refuse_unwritable, save_settings
-from fixtures.settings import OPTIONS, Usage, passwords, redact_uri, resolve
+from fixtures.options import OPTIONS
+from fixtures.settings import Usage, passwords, redact_uri, resolve
 
 EXTERNAL = {"stack": "external", "mlflow-uri": "http://given:5000"}
 
