@@ -3,6 +3,7 @@
 pytest_plugins = (
     "fixtures.settings",
     "fixtures.run",
+    "fixtures.loss",
     "fixtures.marks",
     "fixtures.clients",
     "fixtures.samples",

@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from fixtures.canary import experiment_name
-from fixtures.clients import Probe
 from fixtures.outcomes import Finding, NotProven, text
 
 pytestmark = pytest.mark.requires("public-url")
@@ -29,7 +28,7 @@ def ask_as(probe, url, method, path, headers, **options):
     if answer.status_code == 200 or any(w in answer.text for w in (INVALID_HOST, BLOCKED_ORIGIN, "error_code")):
         return answer
     try:
-        return Probe(url).request(method, path, headers=headers, **options)
+        return probe.fresh(url).request(method, path, headers=headers, **options)
     except Finding as error:
         raise NotProven(f"{host_of(url)} at {probe.uri}: {answer.status_code}; {url} not reached: {error}") from None
 

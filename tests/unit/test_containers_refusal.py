@@ -6,7 +6,8 @@ import pytest
 
 from fixtures.backends import REGISTRY, Start, backend, choose, containers
 from fixtures.process import Ports
-from fixtures.settings import BACKENDS, Settings
+from fixtures.options import BACKENDS
+from fixtures.settings import Settings
 from fixtures.waiting import StartFailure
 
 
