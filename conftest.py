@@ -2,6 +2,7 @@
 
 pytest_plugins = (
     "fixtures.settings",
+    "fixtures.sweeping",
     "fixtures.run",
     "fixtures.loss",
     "fixtures.marks",

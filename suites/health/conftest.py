@@ -2,7 +2,9 @@
 
 import pytest
 
-from fixtures.canary import need
+from fixtures.canary import ARTIFACTS, need, proxied_path
+from fixtures.newest import Newest
+from fixtures.outcomes import expect
 
 
 @pytest.fixture
@@ -27,3 +29,18 @@ def new_run(probe, new_experiment, unique):
         return need(info, "run_id"), need(info, "artifact_uri")
 
     return make
+
+
+@pytest.fixture
+def newest(stack, probe, request):
+    """What may be read: the newest that the server holds; where something may be made, a run of ours with a file."""
+    if stack.read_only:
+        return Newest.of(probe.session, probe.uri)
+    run, root = request.getfixturevalue("new_run")()
+    experiment = probe.ask("runs/get", {"run_id": run})["run"]["info"]["experiment_id"]
+    name = need(probe.ask("experiments/get", {"experiment_id": experiment}), "experiment", "name")
+    probe.call("runs/log-parameter", {"run_id": run, "key": "newest", "value": run})
+    if (path := proxied_path(root)) is not None:
+        put = probe.put(f"{ARTIFACTS}/{path}/newest.txt", data=run.encode())
+        expect(f"PUT of newest.txt to {root}", put.status_code, 200)
+    return Newest.of(probe.session, probe.uri, f"name = '{name}'")
