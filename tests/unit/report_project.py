@@ -25,7 +25,7 @@ class Run:
     settings = types.SimpleNamespace(
         stack="embedded", depth="default", allow_load=False, read_only=False, report_dir=Path("reports").absolute()
     )
-    residue = None
+    residue = spent = None
     failure = os.environ.get("FAILURE")
     steps, timings = [("mlflow", 8.9)], {"provision": 9.0, "collect": 1.0}
     deselected, header = {}, ["stack: embedded"]

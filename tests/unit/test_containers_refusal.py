@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from fixtures.backends import REGISTRY, Start, backend, choose, containers
-from fixtures.process import Ports
 from fixtures.options import BACKENDS
+from fixtures.process import Ports
 from fixtures.settings import Settings
 from fixtures.waiting import StartFailure
 
