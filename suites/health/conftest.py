@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.canary import ARTIFACTS, need, proxied_path
 from fixtures.newest import Newest
-from fixtures.outcomes import expect
+from fixtures.outcomes import OutOfScope, expect, expect_that
 
 
 @pytest.fixture
@@ -44,3 +44,18 @@ def newest(stack, probe, request):
         put = probe.put(f"{ARTIFACTS}/{path}/newest.txt", data=run.encode())
         expect(f"PUT of newest.txt to {root}", put.status_code, 200)
     return Newest.of(probe.session, probe.uri, f"name = '{name}'")
+
+
+@pytest.fixture
+def models(stack, probe, unique, made):
+    """Names of models as a search shows them: the first that there are, or one of ours where something may be made."""
+    asked = {"max_results": 5}
+    if not stack.read_only:
+        made.models.append(name := unique("found"))
+        probe.call("registered-models/create", {"name": name})
+        asked["filter"] = f"name = '{name}'"
+    found = probe.ask("registered-models/search", asked).get("registered_models", [])
+    if stack.read_only and not found:
+        raise OutOfScope("models", "the registry holds no model")
+    expect_that(found, f"models with {asked.get('filter', 'any name')}", "one at least", found)
+    return [need(model, "name") for model in found]
