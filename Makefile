@@ -11,7 +11,7 @@ RUN := env -u PYTHONDONTWRITEBYTECODE $(PY)
 EARLY := -c pytest.ini -p fixtures.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help ready test lint sweep stop lock clean
+.PHONY: help ready test lint watch sweep stop lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s  %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ test: $(STAMP) ## the project's own tests, sabotage included
 
 lint: $(STAMP) ## ruff and mypy
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+watch: $(STAMP) ## for a scheduler: look and make nothing; make watch ARGS="--stack external --mlflow-uri URL --metrics FILE"
+	@$(RUN) -m pytest $(EARLY) -q --profile read-only $(ARGS)
 
 sweep: $(STAMP) ## delete what killed runs left on a live server: make sweep ARGS="--stack external --mlflow-uri URL"
 	@$(RUN) -m pytest $(EARLY) -q --sweep $(ARGS)
