@@ -6,5 +6,6 @@ pytest_plugins = (
     "fixtures.marks",
     "fixtures.clients",
     "fixtures.samples",
+    "fixtures.pipelines",
     "fixtures.report.plugin",
 )

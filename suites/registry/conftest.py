@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fixtures.clients import Probe
 from fixtures.doors import Doors
+from fixtures.options import Walk
 from fixtures.registry.entry import Entry, Registry
+from fixtures.run import RUN
 from fixtures.samples import Model
+
+SECONDS_A_STEP = 2  # many times what a healthy server takes
 
 
 @pytest.fixture
@@ -31,3 +37,32 @@ def enter(make_model: Callable[..., Model], mlflow_client: Any, registry: Regist
         return entry
 
     return make
+
+
+@pytest.fixture
+def candidate(probe: Probe, make_run: Callable[..., str], registry: Registry) -> Callable[[Entry, dict[str, float]], int]:
+    """candidate(entry, metrics) -> the number of a new version of `entry` whose own run has these metrics."""
+
+    def make(entry: Entry, metrics: dict[str, float]) -> int:
+        run, moment = make_run(), int(time.time() * 1000)
+        logged = [{"key": k, "value": v, "timestamp": moment, "step": 0} for k, v in metrics.items()]
+        probe.call("runs/log-batch", {"run_id": run, "metrics": logged})
+        root = probe.ask("runs/get", {"run_id": run})["run"]["info"]["artifact_uri"]
+        return registry.register(replace(entry, run_id=run, root=root), "model")  # the same dict of versions
+
+    return make
+
+
+@pytest.fixture
+def walk_plan(pytestconfig: pytest.Config) -> Walk:
+    """How far the random walk goes, and its seed."""
+    return pytestconfig.stash[RUN].settings.registry_walk
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A walk that was asked to be long gets the time for it."""
+    for item in items:
+        if "walk_plan" in getattr(item, "fixturenames", ()):
+            run = config.stash.get(RUN, None)
+            steps = run.settings.registry_walk.steps if run else 0
+            item.add_marker(pytest.mark.timeout(60 + SECONDS_A_STEP * steps))
