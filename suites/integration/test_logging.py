@@ -1,9 +1,12 @@
 """Ways to log a model and runs: each arrives, under its own name and with its own content."""
 
+from pathlib import Path
+
 import mlflow
 import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
+from sklearn.linear_model import Ridge
 
 from fixtures.outcomes import Finding, expect, text
 from fixtures.workflow.train import train
@@ -33,6 +36,29 @@ def test_log_model_works_with_both_spellings(
         stored = mlflow.sklearn.log_model(trained.model, **{argument: "forest"}, **how_to_log)
     for uri in (stored.model_uri, f"runs:/{run.info.run_id}/forest"):
         expect(f"rows that {uri} predicts otherwise, logged with {argument}=", differing(uri, trained), [])
+
+
+@pytest.mark.known_issue("F36")
+def test_file_beside_the_model_is_in_its_versions(logged_models, log_model, shared_experiment, unique, made, tmp_path):
+    """Thresholds are logged beside the model under its name: a version made from that run must have them, too.
+
+    Remedy: log such files to the model itself, MlflowClient.log_model_artifact(model_id, file), or load them from
+    runs:/<run>/<name>: MLflow 3 registers what log_model stored and nothing that was added to the run.
+    """
+    (file := tmp_path / "thresholds.json").write_text('{"high_risk": 0.8}')
+    name, options = unique("beside"), {"pip_requirements": ["scikit-learn"], "serialization_format": "cloudpickle"}
+    made.models.append(name)
+    with mlflow.start_run(experiment_id=shared_experiment) as run:
+        log_model(Ridge().fit([[0.0], [1.0]], [0.0, 1.0]), "beside", **options)
+        mlflow.log_artifact(str(file), "beside")
+    uris = [f"runs:/{run.info.run_id}/beside", f"models:/{name}/1"]
+    mlflow.register_model(uris[0], name, await_registration_for=30)
+    seen = []
+    for uri in uris:
+        (folder := tmp_path / uri.partition(":")[0]).mkdir()
+        got = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+        seen.append(sorted(file.name for file in got.rglob("*") if file.suffix in (".json", ".pkl")))
+    expect(f"files of {' and of '.join(uris)}", seen, [["model.pkl", "thresholds.json"]] * 2)
 
 
 @pytest.mark.known_issue("F87")

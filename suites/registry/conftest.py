@@ -40,7 +40,9 @@ def enter(make_model: Callable[..., Model], mlflow_client: Any, registry: Regist
 
 
 @pytest.fixture
-def candidate(probe: Probe, make_run: Callable[..., str], registry: Registry) -> Callable[[Entry, dict[str, float]], int]:
+def candidate(
+    probe: Probe, make_run: Callable[..., str], registry: Registry
+) -> Callable[[Entry, dict[str, float]], int]:
     """candidate(entry, metrics) -> the number of a new version of `entry` whose own run has these metrics."""
 
     def make(entry: Entry, metrics: dict[str, float]) -> int:
