@@ -7,5 +7,6 @@ pytest_plugins = (
     "fixtures.clients",
     "fixtures.samples",
     "fixtures.pipelines",
+    "fixtures.registry.plan",
     "fixtures.report.plugin",
 )

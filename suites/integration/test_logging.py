@@ -1,5 +1,7 @@
 """Ways to log a model and runs: each arrives, under its own name and with its own content."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -10,6 +12,8 @@ from sklearn.linear_model import Ridge
 
 from fixtures.outcomes import Finding, expect, text
 from fixtures.workflow.train import train
+
+TRAININGS = 6
 
 
 @pytest.fixture
@@ -97,6 +101,33 @@ def test_models_of_two_runs_are_not_mixed_up(
         expect(f"number of version {number} of {name}", str(version), str(number))
     for uri, one in uris.items():
         expect(f"rows that {uri} predicts otherwise", differing(uri, one), [])
+
+
+@pytest.mark.known_issue("F88")
+def test_runs_that_bring_one_new_data_set_at_once_keep_it(make_experiment, make_run, probe, doors):
+    """Trainings that start together on the same data log it at the same moment: each run must have its data set.
+
+    Remedy: where log-inputs is refused with a UniqueViolation, send it again, or log the data set in one run before the
+    others start; nothing else of the run is lost.
+    """
+    experiment = make_experiment()
+    runs, start = [make_run(experiment) for _ in range(TRAININGS)], threading.Barrier(TRAININGS)
+    data = {"name": "transactions", "digest": "2024-05", "source_type": "local", "source": "{}"}
+
+    def log(run):
+        start.wait(30)
+        return probe.post("/api/2.0/mlflow/runs/log-inputs", json={"run_id": run, "datasets": [{"dataset": data}]})
+
+    with ThreadPoolExecutor(TRAININGS) as pool:
+        answers = list(pool.map(log, runs))
+    kept = [run for run, answer in zip(runs, answers, strict=True) if answer.status_code == 200]
+    found = {run: probe.ask("runs/get", {"run_id": run})["run"].get("inputs", {}).get("dataset_inputs") for run in kept}
+    lost = [run for run, inputs in found.items() if [one["dataset"]["digest"] for one in inputs or []] != ["2024-05"]]
+    expect(f"runs of experiment {experiment} whose data set was acknowledged and is not there", lost, [])
+    query = "SELECT count(*) FROM datasets WHERE experiment_id = %s"
+    doors.rows_agree(f"data sets of experiment {experiment}", [(1,)], query, int(experiment))
+    refused = [text(answer.text, 200) for answer in answers if answer.status_code != 200]
+    expect(f"refusals of {TRAININGS} runs that brought one data set to experiment {experiment}", refused, [])
 
 
 def test_nested_runs_lead_to_their_parent(mlflow_client, make_experiment, unique, probe, doors):

@@ -11,12 +11,8 @@ import pytest
 
 from fixtures.clients import Probe
 from fixtures.doors import Doors
-from fixtures.options import Walk
 from fixtures.registry.entry import Entry, Registry
-from fixtures.run import RUN
 from fixtures.samples import Model
-
-SECONDS_A_STEP = 2  # many times what a healthy server takes
 
 
 @pytest.fixture
@@ -53,18 +49,3 @@ def candidate(
         return registry.register(replace(entry, run_id=run, root=root), "model")  # the same dict of versions
 
     return make
-
-
-@pytest.fixture
-def walk_plan(pytestconfig: pytest.Config) -> Walk:
-    """How far the random walk goes, and its seed."""
-    return pytestconfig.stash[RUN].settings.registry_walk
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A walk that was asked to be long gets the time for it."""
-    for item in items:
-        if "walk_plan" in getattr(item, "fixturenames", ()):
-            run = config.stash.get(RUN, None)
-            steps = run.settings.registry_walk.steps if run else 0
-            item.add_marker(pytest.mark.timeout(60 + SECONDS_A_STEP * steps))

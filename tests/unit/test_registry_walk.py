@@ -10,6 +10,7 @@ import pytest
 
 from fixtures.options import Walk
 from fixtures.outcomes import Finding, NotProven
+from fixtures.registry import trail
 from fixtures.registry import walk as walking
 from fixtures.registry.entry import Version
 from fixtures.registry.walk import Ground, walk
@@ -61,8 +62,8 @@ def test_equal_seeds_take_equal_steps(tmp_path, monkeypatch):
     seen = []
     for seed in (1, 1, 2):
         registry = Registry()
-        trail = walk(ground(registry).made, Walk(60, seed))
-        assert trail.steps == 60
+        done = walk(ground(registry).made, Walk(60, seed))
+        assert done.steps == 60
         seen.append(registry.seen)
     assert seen[0] == seen[1] != seen[2]
     assert os.listdir(tmp_path) == []
@@ -131,7 +132,7 @@ def test_another_error_ends_the_walk_at_once(error):
 
 def test_shortening_ends_in_time(monkeypatch):
     """A server so slow that there is no time to shorten: the finding comes as it was found."""
-    monkeypatch.setattr(walking, "SHORTEN_SECONDS", 0)
+    monkeypatch.setattr(trail, "SHORTEN_SECONDS", 0)
     registry = Registry(lambda entry: "a lie" if len(entry.versions) > 2 else None)
     with pytest.raises(Finding, match="a lie"):
         walk(ground(registry).made, Walk(300, 3))
