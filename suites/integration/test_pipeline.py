@@ -3,40 +3,50 @@
 import hashlib
 
 import numpy as np
-import pytest
 
-from fixtures.outcomes import expect, expect_that
+from fixtures.outcomes import expect
 from fixtures.workflow.export import verify
 
-PIPELINES = 3
+WAYS = (("--alias", "champion"), ("--stage", "Production"))
 
 
-@pytest.mark.parametrize(("option", "place"), [("--alias", "champion"), ("--stage", "Production")])
-def test_whole_path_ends_in_the_model_that_was_trained(
-    step, load, trained, make_experiment, unique, made, tmp_path, option, place
-):
-    """Train, gates, register, promote, export, card: by alias or by stage, the last step has the model of the first.
+def path(name, experiment, out, way):
+    """The steps of a pipeline from training to card; `way` is how it promotes."""
+    one, serving = ("--model", name, "--version", "1"), ("--model", name, *way)
+    yield "train", "--model", name, "--experiment", experiment
+    yield "validate", *one
+    yield "promote", *one, "--to", way[1]
+    yield "export", *serving, "--out", str(out / name)
+    yield "verify", "--out", str(out / name)
+    yield "card", *serving, "--out", str(out / f"{name}.md")
 
-    Remedy: run the step that the finding names by hand (docs/workflow.md) and read the server's log at that time.
+
+def test_pipelines_at_once_end_in_what_they_trained(pipelines, mlflow_client, load, trained, unique, made, tmp_path):
+    """Two pipelines, by alias and by stage, go from training to card at once: each must end in its own model.
+
+    Remedy: run the step that the finding names by hand (docs/workflow.md) and read the server's log at that time; look
+    for refused connections (QueuePool), since each pipeline opens several.
     """
-    name, experiment = unique("path"), unique("path")
-    make_experiment(experiment)
-    made.models.append(name)
-    first = step("train", "--model", name, "--experiment", experiment, "--seed", 7).record
-    expect(f"gates that {name} failed", step("validate", "--model", name, "--version", 1).failed, {})
-    expect_that(step("promote", "--model", name, "--version", 1, "--to", place).passed, name, "promoted", "refused")
-    uri = f"models:/{name}@{place}" if option == "--alias" else f"models:/{name}/{place}"
-    seen = load("sklearn", uri).predict_proba(trained.holdout)
-    wrong = np.flatnonzero((seen != trained.model.predict_proba(trained.holdout)).any(axis=1)).tolist()
-    expect(f"rows that {uri} predicts otherwise", wrong, [])
-    exported = step("export", "--model", name, option, place, "--out", tmp_path / "export").record
-    origin = {key: exported[key] for key in ("run_id", "version", "metrics", "git_sha")}
-    expect(f"manifest of {uri}", origin, {key: first[key] for key in origin})
-    step("card", "--model", name, option, place, "--out", tmp_path / "card.md")
-    target = f"@{place}" if option == "--alias" else place
-    text = (tmp_path / "card.md").read_text()
-    missing = [word for word in (first["run_id"], f"At its promotion to {target}") if word not in text]
-    expect(f"what the card of {uri} does not say", missing, [])
+    experiment, names = unique("at-once"), [unique("path") for _ in WAYS]
+    made.models.extend(names)
+    both = pipelines([list(path(name, experiment, tmp_path, way)) for name, way in zip(names, WAYS, strict=True)])
+    found = mlflow_client.get_experiment_by_name(experiment)
+    made.experiments.extend([found.experiment_id] if found else [])
+    failed = [str(one) for steps in both for one in steps if one.code]
+    expect(f"steps of pipelines in {experiment} that failed", failed, [])
+    runs = sorted(run.info.run_id for run in mlflow_client.search_runs([found.experiment_id]))
+    expect(f"runs of {experiment}", runs, sorted(steps[0].record["run_id"] for steps in both))
+    expected = trained.model.predict_proba(trained.holdout)
+    for name, way, (first, *_, exported, _, _) in zip(names, WAYS, both, strict=True):
+        uri = f"models:/{name}@{way[1]}" if way[0] == "--alias" else f"models:/{name}/{way[1]}"
+        seen = load("sklearn", uri).predict_proba(trained.holdout)
+        expect(f"rows that {uri} predicts otherwise", np.flatnonzero((seen != expected).any(axis=1)).tolist(), [])
+        origin = {key: first.record[key] for key in ("run_id", "version", "metrics", "git_sha")}
+        expect(f"origin in the manifest of {uri}", {key: exported.record[key] for key in origin}, origin)
+        card = (tmp_path / f"{name}.md").read_text()
+        target = f"@{way[1]}" if way[0] == "--alias" else way[1]
+        wanted = (first.record["run_id"], f"At its promotion to {target}")
+        expect(f"what the card of {uri} does not say", [word for word in wanted if word not in card], [])
 
 
 def test_export_has_every_file_with_its_hash(published, step, report, mlflow_client, doors, tmp_path):
@@ -80,29 +90,3 @@ def test_model_card_says_what_run_and_registry_say(published, step, tmp_path):
     expect(f"card of {published.uris['models']}", {key: seen.get(key) for key in expected}, expected)
     gates = {row[0]: row[1] for row in rows if len(row) == 4 and row[3] == "passed"}
     expect(f"gates on the card of {published.uris['models']} that passed", gates, values)
-
-
-def test_pipelines_at_once_do_not_disturb_each_other(pipelines, probe, unique, made, mlflow_client, doors):
-    """Several pipelines start in one new experiment at once: each run, version and alias must be its own pipeline's.
-
-    Remedy: read what the process said; make the experiment before the pipelines start, and look in the server's log
-    for refused connections (QueuePool), since each pipeline opens several.
-    """
-    experiment, names = unique("at-once"), [unique("at-once") for _ in range(PIPELINES)]
-    made.models.extend(names)
-    common = ("--experiment", experiment, "--alias", "champion")
-    ended = pipelines([["train", "--model", name, *common] for name in names])
-    found = mlflow_client.get_experiment_by_name(experiment)
-    made.experiments.extend([found.experiment_id] if found else [])
-    expect(f"pipelines in {experiment} that failed", [str(one) for one in ended if one.code], [])
-    runs = probe.call("runs/search", {"experiment_ids": [found.experiment_id]}).get("runs", [])
-    seen = sorted(run.get("info", {}).get("run_id") for run in runs)
-    expect(f"runs of {experiment}", seen, sorted(one.record["run_id"] for one in ended))
-    for name, one in zip(names, ended, strict=True):
-        champion = probe.ask("registered-models/alias", {"name": name, "alias": "champion"}).get("model_version", {})
-        key = (champion.get("version"), champion.get("run_id"))
-        expect(f"@champion of {name}", key, ("1", one.record["run_id"]))
-        run = mlflow_client.get_run(one.record["run_id"]).data
-        expect(f"metrics of run {one.record['run_id']}", run.metrics, one.record["metrics"])
-    query = "SELECT count(*) FROM experiments WHERE name = %s"
-    doors.rows_agree(f"experiments of the name {experiment}", [(1,)], query, experiment)

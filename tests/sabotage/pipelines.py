@@ -51,7 +51,7 @@ RAIDS = (
         "pipelines, exports and cards",
         Sabotage(
             "a model changes in the bucket after its training",
-            {f"{PIPELINE}whole_path_ends_in_the_model_that_was_trained": "export.*not those that its training stored"},
+            {f"{PIPELINE}pipelines_at_once_end_in_what_they_trained": "export ended with 1.*not those that"},
             breaks=models_grow_in_the_bucket,
         ),
         Sabotage(
@@ -63,11 +63,6 @@ RAIDS = (
             "commits are lost",
             {f"{PIPELINE}model_card_says_what_run_and_registry_say": "card of models:/rdy-.*Git commit"},
             **trigger("tags", "NEW.value := 'lost'; RETURN NEW;", when="NEW.key = 'mlflow.source.git.commit'"),
-        ),
-        Sabotage(
-            "an alias update is acknowledged and not stored",
-            {f"{PIPELINE}pipelines_at_once_do_not_disturb_each_other": "rdy-.*failed.*is not there"},
-            lie("alias", api("registered-models/alias", "POST"), only(has("-at-once-"), ignored())),
         ),
         Sabotage(
             "a file beside the model is taken and not stored",
@@ -92,6 +87,11 @@ RAIDS = (
             "inputs are taken and not stored",
             {f"{LOGGING}runs_that_bring_one_new_data_set_at_once_keep_it": "is not there.*seen .*[0-9a-f]{32}"},
             lie("inputs", api("runs/log-inputs"), only(has("2024-05"), ignored())),
+        ),
+        Sabotage(
+            "an alias update is acknowledged and not stored",
+            {f"{PIPELINE}pipelines_at_once_end_in_what_they_trained": "promote ended with 1.*is not there"},
+            lie("alias", api("registered-models/alias", "POST"), only(has("-path-"), ignored())),
         ),
         Sabotage(
             "requirements lose their versions",
