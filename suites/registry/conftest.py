@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from fixtures.clients import Probe
 from fixtures.doors import Doors
 from fixtures.registry.entry import Entry, Registry
-from fixtures.samples import Model
+from fixtures.samples import Made
 
 
 @pytest.fixture
@@ -21,13 +20,23 @@ def registry(probe: Probe, doors: Doors) -> Registry:
     return Registry(probe, doors)
 
 
+@pytest.fixture(scope="session")
+def source(make_run: Callable[..., str], probe: Probe) -> tuple[str, str]:
+    """The run that versions come from, and the URI of its artifacts; there is nothing behind it."""
+    run = make_run()
+    return run, str(probe.ask("runs/get", {"run_id": run})["run"]["info"]["artifact_uri"])
+
+
 @pytest.fixture
-def enter(make_model: Callable[..., Model], mlflow_client: Any, registry: Registry) -> Callable[[int], Entry]:
+def enter(
+    probe: Probe, source: tuple[str, str], unique: Callable[[str], str], made: Made, registry: Registry
+) -> Callable[[int], Entry]:
     """enter(2) -> a new registered model of 2 versions, made in order; there is nothing behind their sources."""
 
     def make(versions: int) -> Entry:
-        model = make_model()
-        entry = Entry(model.name, model.run_id, mlflow_client.get_run(model.run_id).info.artifact_uri)
+        entry = Entry(unique("model"), *source)
+        made.models.append(entry.name)
+        probe.call("registered-models/create", {"name": entry.name})
         for number in range(1, versions + 1):
             registry.register(entry, f"v{number}")
         return entry

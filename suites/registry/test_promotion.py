@@ -6,28 +6,24 @@ from fixtures.outcomes import expect, expect_that
 from fixtures.registry.race import possible, race
 
 GOOD = {"auc_roc": 0.93, "precision": 0.81, "recall": 0.72, "f1_score": 0.76, "alert_rate": 0.05}
-READERS = 3
+READERS = 2
 
 
-@pytest.mark.parametrize(
-    ("target", "worse", "gate"),
-    [("champion", {"recall": 0.55}, "recall"), ("Production", {"auc_roc": 0.87}, "stability")],
-)
-def test_version_that_fails_a_gate_is_not_promoted(enter, candidate, step, registry, target, worse, gate):
+def test_version_that_fails_a_gate_is_not_promoted(enter, candidate, step, registry):
     """The gates of the workflow read the server's figures: a model below one must not reach production.
 
     Remedy: compare the metrics of the version's run with table latest_metrics; a server, cache or proxy that gives
     another run's or another metric's figure lets bad models through.
     """
     model = enter(0)
-    for metrics in (GOOD, GOOD | worse, {k: v for k, v in GOOD.items() if k != "precision"}):
+    for metrics in (GOOD, GOOD | {"recall": 0.55}, GOOD | {"auc_roc": 0.87}, {**GOOD, "precision": 0.74}):
         candidate(model, metrics)
-    promote = ("promote", "--model", model.name, "--to", target, "--version")
-    expect(f"gates that version 1 of {model.name} failed", step(*promote, 1).failed, {})
-    registry.promoted(model, 1, target)
-    refused = [step(*promote, number).failed for number in (2, 3)]
-    value = next(iter(worse.values()))
-    expect(f"gates that versions 2 and 3 of {model.name} failed", refused, [{gate: value}, {"precision": None}])
+    promote = ("promote", "--model", model.name, "--version")
+    expect(f"gates that version 1 of {model.name} failed", step(*promote, 1, "--to", "champion").failed, {})
+    registry.promoted(model, 1, "champion")
+    refused = [step(*promote, n, "--to", to).failed for n, to in ((2, "champion"), (3, "Production"), (4, "champion"))]
+    expected = [{"recall": 0.55}, {"stability": 0.87}, {"precision": 0.74}]
+    expect(f"gates that versions 2, 3 and 4 of {model.name} failed", refused, expected)
     registry.shows(model)
 
 
@@ -50,7 +46,7 @@ def test_consumer_sees_one_of_two_versions_while_they_change(enter, mlflow_clien
         return registry.at(model.name, "champion") if way == "alias" else registry.in_stage(model.name, "Production")
 
     move("1")
-    history = race([["2", "1"] * 3], move, served, READERS)
+    history = race([["2", "1"] * 2], move, served, READERS)
     possible(f"version of {model.name} in production by {way}", history, "1")
 
 
@@ -61,7 +57,7 @@ def test_alias_under_race_reads_as_one_register(enter, mlflow_client, registry, 
     acknowledged move that is never seen, comes from there. Table registered_model_aliases says what was stored last.
     """
     model = enter(5)
-    writers = [["2", "3"] * 4, ["4", "5"] * 4]
+    writers = [["2", "3"] * 3, ["4", "5"] * 3]
 
     def move(version):
         mlflow_client.set_registered_model_alias(model.name, "champion", version)
