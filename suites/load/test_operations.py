@@ -13,15 +13,14 @@ RATES = {  # a second, where the operators state none
     **{"log-batch": 4.0, "log-metric": 4.0, "log-param": 2.0, "log-inputs": 1.0},
     **{"create-run": 1.0, "get-run": 4.0, "search-runs": 1.0, "health": 2.0},
 }
-SECONDS, RUNS, SEED = 3.0, 8, 55
+SECONDS, RUNS, BATCH, SEED = 3.0, 8, 5, 55
 
 
 def requests(operation, count, runs, experiment, unique):
     """So many requests of one kind, spread over `runs`."""
-    size = 5
     make = {
         "log-batch": lambda n, run: messages.batch(
-            run, [messages.point(run, "batch", n * size + i) for i in range(size)]
+            run, [messages.point(run, "batch", n * BATCH + i) for i in range(BATCH)]
         ),
         "log-metric": lambda n, run: messages.metric(messages.point(run, "single", n)),
         "log-param": lambda n, run: messages.param(run, f"param_{n}", "x"),
@@ -79,7 +78,7 @@ def test_metrics_of_a_mixed_load_are_stored_once(mixed, load, target, doors):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_each_operation_keeps_the_limits_of_its_operators(operation, mixed, load, note):
-    """Limits that the operators state for an operation (--slo) are kept under a mixed load; without them it is reported.
+    """What the operators demand of an operation (--slo) is kept under a mixed load; without demands it is reported.
 
     Remedy: see which resource is full at that time: the server's CPU (more workers or machines), Postgres (slow
     statements, disk), the connection pool; or state a limit that this deployment can keep.
