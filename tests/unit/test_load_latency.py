@@ -87,6 +87,13 @@ def test_every_limit_that_is_broken_is_named(limits, seen):
     assert broken(limits, measured([0.1] * 200, failed=20)) == seen
 
 
+def test_the_length_of_the_last_answers_is_no_lack_of_rate():
+    """Falling behind by half a second is none, by two it is."""
+    for slower, kept in ((0.5, True), (2.0, False)):
+        found = measured([0.1] * 19 + [0.1 + slower], gap=0.1)
+        assert (broken(Limits(rate=10.0), found) == []) is kept
+
+
 def test_errors_are_judged_where_the_lag_voids_the_rest():
     found = measured([0.1] * 200, lag=0.09, failed=20)
     limits = Limits(p50=0.01, max=0.01, rate=9.0, errors=0.01)
