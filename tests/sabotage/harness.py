@@ -187,7 +187,7 @@ def attack(target: Target, raid: Raid, folder: Path) -> Outcome:
         argv += ["--s3-endpoint", endpoint, "--s3-bucket", stack.s3.name, "--report-dir", str(folder)]
         argv += ["--workers", str(aim.workers), "--pool-size", str(aim.pool)]
         argv += ["--depth", "full"] if raid.full else []
-        argv += raid.options
+        argv += ["--allow-load", *raid.options]
         argv += [word for url in aim.public_urls for word in ("--public-url", url)]
         secret = {
             "READINESS_DB_URI": aim.db_uri,
