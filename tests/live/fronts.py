@@ -25,8 +25,8 @@ pid {home}/nginx.pid;
 error_log {home}/nginx-error.log;
 events {{ }}
 http {{
-  log_format line '$status\\t$request_method $request_uri\\t$ssl_client_verify\\t$http_authorization\\t$http_x_tenant'
-                  '\\t$http_user_agent';
+  log_format line '$status\\t$upstream_status\\t$request_method $request_uri\\t$ssl_client_verify'
+                  '\\t$http_authorization\\t$http_x_tenant\\t$http_user_agent';
   access_log {home}/access.log line;
   client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;
   uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
@@ -45,6 +45,7 @@ class Seen:
     """One line of nginx's access log."""
 
     status: int
+    upstream: str  # the server's status; "-" where nginx answered by itself
     request: str
     verified: str
     authorization: str
