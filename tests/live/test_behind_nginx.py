@@ -110,6 +110,8 @@ def test_a_password_gets_everybody_in(own_stack, ca, tmp_path):
     assert (ended.code, ended.document["verdict"]["word"]) == (0, "READY"), ended.output[-3000:]
     ours = "Basic " + base64.b64encode(f"ann:{PASSWORD}".encode()).decode()
     assert [s.request for s in seen if s.authorization != ours] == [LOOK.format("")]
+    assert "warning: MLFLOW_TRACKING_INSECURE_TLS" in ended.output
+    assert "InsecureRequestWarning" not in ended.output
     assert "sign-in: by what stands in front: 401" in ended.output
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from fixtures import reach
 from fixtures.backends.external import declared
 from fixtures.opening import look
 from fixtures.settings import resolve
@@ -221,6 +222,13 @@ def test_the_line_names_the_mend(name, ca, other_ca, tmp_path, record_property):
     assert "\n" not in line
     assert "not-the-" not in line
     assert seconds < 30 * crowd()
+
+
+def test_a_name_with_many_addresses_is_given_up_as_soon(monkeypatch):
+    """Each address that drops takes its time: together no longer than one."""
+    monkeypatch.setattr(reach.socket, "getaddrinfo", lambda *given, **more: [("an", "address")] * 6)
+    connect, _ = reach.patience("https://mlflow.example")
+    assert connect * 6 <= reach.SECONDS
 
 
 @pytest.mark.parametrize("name", WHOLE)
