@@ -22,7 +22,7 @@ NAMES = ["a b.txt", "a+b.txt", "a&b=c.txt", "100%.txt", "a,b;c@d.txt", "[x](y){z
 WIDE_NAMES = ["ü.txt", "日本語.txt", "😀.txt", "ordner ü/файл.txt"]
 MANGLED = ["a#b.txt", "a?b.txt", "a%20b.txt"]
 BIG = 64 * MIB
-LIVE_BIG = 20 * MIB  # a live server is not to be kept busy
+LIVE_BIG = 8 * MIB  # a live server is not to be kept busy
 
 
 def content(size, seed=0):
