@@ -69,8 +69,9 @@ def fill(client: Any, experiment: str, file: Path) -> str:
 def model_of(client: Any, name: str, run: str) -> None:
     """A registered model with two versions, a stage, an alias and tags."""
     client.create_registered_model(name, tags={"owner": "somebody else"}, description="in use")
+    root = client.get_run(run).info.artifact_uri
     for _ in range(2):
-        client.create_model_version(name, f"mlflow-artifacts:/{run}/model", run_id=run)
+        client.create_model_version(name, f"{root}/model", run_id=run)
     client.transition_model_version_stage(name, "1", "Production")
     client.set_registered_model_alias(name, "champion", "2")
     client.set_model_version_tag(name, "2", "approved", "yes")

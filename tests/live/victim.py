@@ -1,4 +1,4 @@
-"""A run of pytest in a process group of its own, so that a test may kill all of it. Imports nothing of ours but forked."""
+"""A run of pytest in a process group of its own, so that a test may kill all of it. It imports nothing but forked."""
 
 from __future__ import annotations
 
