@@ -38,13 +38,16 @@ def settle(stack: Stack, prefixes: list[str], folder: Path) -> None:
     client = mlflow.MlflowClient(stack.mlflow_uri)
     file = folder / "weights.bin"
     file.write_bytes(b"the neighbour's weights\n" * 200)
-    for name in ["rdy-", "rdy", "nightly", *(name for prefix in prefixes for name in names_like(prefix))]:
+    for name in ("rdy-", "rdy", "nightly"):
         experiment = client.create_experiment(name, tags={"owner": "somebody else"})
-        run = fill(client, experiment, file)
-        model_of(client, name, run)
+        model_of(client, name, fill(client, experiment, file))
         deleted = client.create_experiment(f"deleted {name}")
         fill(client, deleted, file)
         client.delete_experiment(deleted)
+    for name in (name for prefix in prefixes for name in names_like(prefix)):
+        client.create_run(client.create_experiment(name), run_name=name)
+        client.create_registered_model(name)
+    client.delete_experiment(client.get_experiment_by_name(name).experiment_id)
     client.delete_run(fill(client, experiment, file))
     doomed = client.create_logged_model(experiment, name="doomed").model_id
     client.delete_logged_model(doomed)

@@ -16,6 +16,7 @@ from tests.live.runs import Operator, end, hang, kill
 from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule, answer, at
 
+pytestmark = pytest.mark.timeout(1200)
 ROUNDS = 20
 SEED = 4
 CHOSEN = (
@@ -53,7 +54,6 @@ def swept_clean(operator, prefix, before):
     operator.leaves_nothing_here()
 
 
-@pytest.mark.timeout(1200)
 def test_after_kill_9_at_any_moment_a_sweep_leaves_nothing(real_stack, neighbour, tmp_path):
     operator, chance = Operator(real_stack, tmp_path), random.Random(SEED)
     process = begun(operator, ENDED[0])

@@ -19,6 +19,7 @@ from fixtures.settings import MAX_BYTES, ROOT
 from tests.live.neighbour import Stored, bucket, database, settle
 from tests.live.runs import Operator, counted
 
+pytestmark = pytest.mark.timeout(900)
 DEFAULT, READING, LOAD = "rdy-kin-1-", "rdy-kin-2-", "rdy-kin-3-"
 FLUSHED = 11  # seconds after which an idle session of Postgres has told its statistics
 COUNTERS = "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables ORDER BY 1"
