@@ -18,7 +18,8 @@ from fixtures.doors import s3_client
 from fixtures.stack import Stack
 
 # Columns that say whose a row is.
-OWNERS = ("experiment_id", "run_uuid", "model_id", "name", "trace_id", "request_id")
+OWNERS = ("experiment_id", "run_uuid", "model_id", "trace_id", "request_id")
+NAMED = ("experiments", "registered_model", "model_version")  # tables, or how they begin, whose rows go by a name
 SHARED = ("experiment_id", "0")  # the experiment Default belongs to nobody
 
 
@@ -126,7 +127,7 @@ class Stored:
 
     def owners(self) -> set[tuple[str, str]]:
         """Ids and names that stand in the rows."""
-        return {owner for rows in self.rows.values() for row in rows for owner in owners(row)} - {SHARED}
+        return {owner for table, rows in self.rows.items() for row in rows for owner in owners(table, row)} - {SHARED}
 
     def harm(self, later: Stored) -> list[str]:
         """What of this is not as it was `later`, and what has been added to it."""
@@ -135,7 +136,7 @@ class Stored:
             now = set(later.rows.get(table, []))
             lines += [f"{table} lost or changed {row[:300]}" for row in rows if row not in now]
             new = now - set(rows)
-            lines += [f"{table} gained {row[:300]}" for row in sorted(new) if mine & set(owners(row))]
+            lines += [f"{table} gained {row[:300]}" for row in sorted(new) if mine & set(owners(table, row))]
         lines += [f"object {key} was {was}, is {later.objects.get(key)}" for key, was in self.objects.items()
                   if later.objects.get(key) != was]  # fmt: skip
         folders = {key.rpartition("/")[0] for key in self.objects} - {"", bucket_root(self.objects)}
@@ -159,7 +160,8 @@ def bucket_root(objects: dict[str, Any]) -> str:
     return next(key.partition("/")[0] for key in objects if key.startswith("artifacts/"))
 
 
-def owners(row: str) -> list[tuple[str, str]]:
+def owners(table: str, row: str) -> list[tuple[str, str]]:
     """Ids and names in `row`, JSON."""
+    columns = (*OWNERS, "name") if table.startswith(NAMED) else OWNERS
     found = json.loads(row)
-    return [(column, str(found[column])) for column in OWNERS if found.get(column) is not None]
+    return [(column, str(found[column])) for column in columns if found.get(column) is not None]
