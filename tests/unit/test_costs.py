@@ -6,7 +6,7 @@ import pytest
 
 from fixtures import costs
 from fixtures.catalog import CheckInfo, checks
-from fixtures.costs import MARGIN, OPENING, UNKNOWN, needed
+from fixtures.costs import MARGIN, OPENING, UNKNOWN, entries, needed
 from fixtures.selection import Permission, chosen
 from fixtures.settings import MAX_BYTES, ROOT
 
@@ -38,8 +38,14 @@ def test_a_file_that_was_never_measured_is_not_free(known):
 
 def test_every_file_of_the_suites_was_measured():
     measured = json.loads(costs.DATA.read_text())
-    files = {c.id.partition("::")[0] for c in checks(ROOT) if not c.on_demand}
-    assert sorted(files ^ set(measured)) == [], "python -m fixtures.costs --update PYTEST-OPTIONS"
+    missing = set(entries(checks(ROOT))) ^ set(measured)
+    assert sorted(missing) == [], "python -m fixtures.costs --update PYTEST-OPTIONS"
+
+
+def test_the_slow_checks_of_a_file_have_a_figure_of_their_own(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    selected = [list(chosen(checks(ROOT), Permission(external=True, full=full), ["suites"], "")) for full in (0, 1)]
+    assert needed(selected[0])[0] < 400 < 1000 < needed(selected[1])[0]
 
 
 def test_the_default_run_on_a_live_server_fits_the_default_budget(monkeypatch):
