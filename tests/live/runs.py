@@ -29,11 +29,12 @@ SECONDS = 400
 
 @dataclass
 class Tally:
-    """What a proxy saw pass: when requests came, how many at once at most, bytes of bodies, runs created."""
+    """What a proxy saw pass: when requests came, how many at once at most, bytes (`sent` of requests alone), runs."""
 
     times: list[float] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     size: int = 0
+    sent: int = 0
     runs: int = 0
     inside: int = 0
     most: int = 0
@@ -47,6 +48,7 @@ class Tally:
                 self.times.append(time.monotonic())
                 self.calls.append(f"{request.method} {request.path}")
                 self.size += len(request.body)
+                self.sent += len(request.body)
                 self.runs += request.method == "POST" and request.path.endswith("/mlflow/runs/create")
                 self.inside += 1
                 self.most = max(self.most, self.inside)

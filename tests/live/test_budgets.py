@@ -34,7 +34,8 @@ def test_max_bytes_is_kept(real_stack, tmp_path, size):
     cleaned = operator.report()["spent"]["bytes"]
     assert (code, findings) == (6, []), operator.said[-3000:]
     assert any(f"--max-bytes {size} is spent" in reason for reason in reasons), operator.said
-    assert 0.3 * size < server.size + store.size <= max(size, cleaned) < size + 300_000
+    assert server.sent + store.sent <= size  # an answer beyond the budget is not read, whatever the server sends
+    assert 0.3 * size < min(server.size + store.size, cleaned) < size + 300_000
     assert operator.journals == []
 
 
@@ -83,6 +84,6 @@ def test_load_is_left_out_and_the_report_says_why(real_stack, tmp_path):
     left = {name: why for name, why in report["deselected"].items() if name.startswith("suites/load/")}
     assert left
     assert all("--allow-load" in why for name, why in left.items()), left
-    assert "needs --allow-load" in operator.said.split("READY")[-1], operator.said[-600:]
+    assert "needs --allow-load" in " ".join(operator.said.split()), operator.said[-1000:]
     assert code == 0
     assert not [call for call in server.calls if "log-batch" in call]

@@ -54,6 +54,7 @@ def test_a_default_run_harms_nobody_keeps_its_budget_and_leaves_what_gc_takes(re
         code = operator.run("-n", "2", "--prefix", DEFAULT)
         report, after = operator.report(), Stored.of(real_stack)
     assert code == 0, operator.said[-3000:]
+    assert "load left out, it needs --allow-load" in operator.said.rpartition("READY")[2]
     assert before.harm(after) == []
     assert after.active(DEFAULT) == []
     assert missing == []
