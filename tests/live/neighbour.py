@@ -150,9 +150,8 @@ class Stored:
         found = [json.loads(row) for row in self.rows["experiments"]]
         names = [e["name"] for e in found if e["lifecycle_stage"] != "deleted"]
         names += [json.loads(row)["name"] for row in self.rows["registered_models"]]
-        ours = {str(e["experiment_id"]) for e in found if e["name"].startswith(prefix)}
-        aside = [key for key in self.objects if prefix in key and not ours & set(key.split("/"))]
-        return [name for name in names if name.startswith(prefix)] + [k for k in aside if f"x{prefix}" not in k]
+        beside = [key for key in self.objects if key.startswith((prefix, f"{bucket_root(self.objects)}/{prefix}"))]
+        return [name for name in names if name.startswith(prefix)] + beside
 
 
 def bucket_root(objects: dict[str, Any]) -> str:
