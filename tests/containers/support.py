@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +59,14 @@ def docker(*words, check=True, text=None, env=None, where=ROOT):
     return done.stdout
 
 
+def free_ports():
+    """The variables of the Compose file's ports, each with a port that is free now."""
+    names = ("MLFLOW_PORT", "POSTGRES_PORT", "MINIO_PORT", "MINIO_CONSOLE_PORT")
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
+        return {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
+
+
 @dataclass
 class Trail:
     """What a run noted about its engine, so that it can be looked for after the run's end."""
@@ -93,3 +104,24 @@ class Trail:
 
 def homes(begun: Begun) -> list[Path]:
     return [folder for folder in begun.folders() if (folder / RECORD).exists()]
+
+
+def forward(path):
+    """Pass connections at a port, which is printed, on to the Unix socket `path`; runs until it is killed."""
+
+    async def copy(source, sink):
+        while data := await source.read(1 << 16):
+            sink.write(data)
+            await sink.drain()
+        sink.close()
+
+    async def passed_on(reader, writer):
+        there, back = await asyncio.open_unix_connection(path)
+        await asyncio.gather(copy(reader, back), copy(there, writer), return_exceptions=True)
+
+    async def listen():
+        server = await asyncio.start_server(passed_on, "127.0.0.1", 0)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
+
+    asyncio.run(listen())
