@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fixtures import engine, images
 from fixtures.settings import ROOT
-from fixtures.sweep import RECORD
+from fixtures.reaper import RECORD
 from fixtures.waiting import StartFailure
 from tests.lifecycle.support import Begun, crowd
 

@@ -13,7 +13,7 @@ from fixtures.settings import ROOT
 
 AREAS = ("health", "client", "load", "integration", "registry")
 SKIPPED_FOLDERS = {".venv", ".git", "reports", "__pycache__", ".mypy_cache", ".ruff_cache"}
-SLEEPERS = {"fixtures/waiting.py", "fixtures/guard.py", "fixtures/sweep.py"}
+SLEEPERS = {"fixtures/waiting.py", "fixtures/guard.py", "fixtures/reaper.py"}
 REGISTRIES = re.compile(r"(files\.pythonhosted|pypi|test\.pypi|registry\.npmjs|conda\.anaconda)\.(org|com)|artifactory")
 
 
