@@ -2,7 +2,9 @@
 
 pytest_plugins = (
     "fixtures.settings",
+    "fixtures.sweeping",
     "fixtures.run",
+    "fixtures.loss",
     "fixtures.marks",
     "fixtures.clients",
     "fixtures.samples",

@@ -2,7 +2,9 @@
 
 import pytest
 
-from fixtures.canary import need
+from fixtures.canary import ARTIFACTS, need, proxied_path
+from fixtures.newest import Newest
+from fixtures.outcomes import OutOfScope, expect, expect_that
 
 
 @pytest.fixture
@@ -27,3 +29,33 @@ def new_run(probe, new_experiment, unique):
         return need(info, "run_id"), need(info, "artifact_uri")
 
     return make
+
+
+@pytest.fixture
+def newest(stack, probe, request):
+    """What may be read: the newest that the server holds; where something may be made, a run of ours with a file."""
+    if stack.read_only:
+        return Newest.of(probe.session, probe.uri)
+    run, root = request.getfixturevalue("new_run")()
+    experiment = probe.ask("runs/get", {"run_id": run})["run"]["info"]["experiment_id"]
+    name = need(probe.ask("experiments/get", {"experiment_id": experiment}), "experiment", "name")
+    probe.call("runs/log-parameter", {"run_id": run, "key": "newest", "value": run})
+    if (path := proxied_path(root)) is not None:
+        put = probe.put(f"{ARTIFACTS}/{path}/newest.txt", data=run.encode())
+        expect(f"PUT of newest.txt to {root}", put.status_code, 200)
+    return Newest.of(probe.session, probe.uri, f"name = '{name}'")
+
+
+@pytest.fixture
+def models(stack, probe, unique, made):
+    """Names of models as a search shows them: the first that there are, or one of ours where something may be made."""
+    asked = {"max_results": 5}
+    if not stack.read_only:
+        made.models.append(name := unique("found"))
+        probe.call("registered-models/create", {"name": name})
+        asked["filter"] = f"name = '{name}'"
+    found = probe.ask("registered-models/search", asked).get("registered_models", [])
+    if stack.read_only and not found:
+        raise OutOfScope("models", "the registry holds no model")
+    expect_that(found, f"models with {asked.get('filter', 'any name')}", "one at least", found)
+    return [need(model, "name") for model in found]

@@ -26,7 +26,7 @@ def test_new_experiments_get_an_object_store_or_the_proxy(probe, new_experiment)
     expect_that(root.startswith(f"{location.rstrip('/')}/"), "artifact root of a run", f"below {location}", root)
 
 
-def test_artifact_proxy_does_not_keep_files_on_its_own_disk(stack, new_run):
+def test_artifact_proxy_does_not_keep_files_on_its_own_disk(stack, probe, new_run):
     """Models on the server's disk are gone with its container, and its replicas never see them.
 
     Remedy: set MLFLOW_ARTIFACTS_DESTINATION=s3://BUCKET/PREFIX (its default is ./mlartifacts, beside the server), and
@@ -37,7 +37,7 @@ def test_artifact_proxy_does_not_keep_files_on_its_own_disk(stack, new_run):
     if path is None:
         raise OutOfScope("proxied-artifacts", f"clients keep artifacts in {root} themselves")
     try:
-        local = on_local_disk(stack.mlflow_uri, f"{path}/none.bin")
+        local = on_local_disk(probe.session, stack.mlflow_uri, f"{path}/none.bin")
     except requests.RequestException as error:
         raise NotProven(f"no answer from the artifact proxy: {text(str(error), 200)}") from None
     seen = "the server's local disk" if local else stack.facts.get("artifact store", "an object store")

@@ -52,6 +52,7 @@ def limits(sql):
         raise Finding("a session of the database", "a free slot", text(str(error), 200)) from None
 
 
+@pytest.mark.read_only
 @pytest.mark.requires("sql")
 def test_free_connection_slots_remain(sql):
     """At the limit the server's next request fails with "remaining connection slots are reserved".
@@ -63,6 +64,7 @@ def test_free_connection_slots_remain(sql):
     expect_that(not full, "connection slots of the database", "free ones under every limit", "; ".join(full))
 
 
+@pytest.mark.read_only
 @pytest.mark.requires("sql", "workers", "pool")
 def test_workers_cannot_ask_for_more_connections_than_there_are(stack, sql):
     """Under load each worker fills its pools; what does not fit is refused in the middle of a training run.
@@ -82,6 +84,7 @@ def test_workers_cannot_ask_for_more_connections_than_there_are(stack, sql):
     expect_that(not short, what, f"at least {need}", seen, remedy)
 
 
+@pytest.mark.read_only
 @pytest.mark.requires("workers", "pool")
 def test_pool_has_a_connection_for_every_request_thread(stack, probe):
     """A log-batch holds two connections at once: with fewer than threads they wait for each other and are refused.
@@ -101,6 +104,7 @@ def test_pool_has_a_connection_for_every_request_thread(stack, probe):
     expect_that(stack.pool > THREADS, what, f"above {THREADS}", stack.pool, remedy)
 
 
+@pytest.mark.read_only
 @pytest.mark.requires("sql")
 def test_no_session_sits_idle_in_a_transaction(sql):
     """An open transaction that nobody drives holds locks and stops vacuum from cleaning up.
@@ -115,6 +119,7 @@ def test_no_session_sits_idle_in_a_transaction(sql):
         )
 
 
+@pytest.mark.read_only
 @pytest.mark.requires("sql")
 def test_database_uri_names_its_driver(stack):
     """With SQLAlchemy 2.1 a bare postgresql:// means psycopg 3, which MLflow's image may not have: no start.

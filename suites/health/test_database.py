@@ -46,6 +46,7 @@ def test_database_answers_through_the_api(probe, new_experiment, unique, doors):
     )
 
 
+@pytest.mark.read_only
 @pytest.mark.requires("sql")
 def test_database_is_no_standby(sql):
     """A standby answers every read and refuses every write: runs are lost from the first log call on.
@@ -56,6 +57,7 @@ def test_database_is_no_standby(sql):
     expect("pg_is_in_recovery()", sql.value("SELECT pg_is_in_recovery()"), False)
 
 
+@pytest.mark.read_only
 @pytest.mark.requires("sql")
 def test_database_lets_new_sessions_write(sql):
     """A read-only default bites when the server's pool opens its next connection, not before.

@@ -5,10 +5,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from fixtures.canary import experiment_name
-from fixtures.clients import Probe
 from fixtures.outcomes import Finding, NotProven, text
 
-pytestmark = pytest.mark.requires("public-url")
+pytestmark = [pytest.mark.requires("public-url"), pytest.mark.read_only]
 
 INVALID_HOST, BLOCKED_ORIGIN = "Invalid Host header", "Cross-origin request blocked"
 
@@ -29,18 +28,18 @@ def ask_as(probe, url, method, path, headers, **options):
     if answer.status_code == 200 or any(w in answer.text for w in (INVALID_HOST, BLOCKED_ORIGIN, "error_code")):
         return answer
     try:
-        return Probe(url).request(method, path, headers=headers, **options)
+        return probe.fresh(url).request(method, path, headers=headers, **options)
     except Finding as error:
         raise NotProven(f"{host_of(url)} at {probe.uri}: {answer.status_code}; {url} not reached: {error}") from None
 
 
-def test_server_answers_to_the_names_that_clients_use(stack, probe, new_experiment, unique):
+def test_server_answers_to_the_names_that_clients_use(stack, probe, newest):
     """A name that is not on the server's list gets 403 for everything but /health, which stays green.
 
     Remedy: name the hosts in MLFLOW_SERVER_ALLOWED_HOSTS (or --allowed-hosts) of the server.
     """
-    name = unique("names")
-    query, wrong = {"experiment_id": new_experiment(name)}, {}
+    number, name = newest.experiments[0]
+    query, wrong = {"experiment_id": number}, {}
     for url in stack.public_urls:
         answer = ask_as(probe, url, "GET", "/api/2.0/mlflow/experiments/get", {}, params=query)
         if experiment_name(answer) != name:
@@ -50,15 +49,15 @@ def test_server_answers_to_the_names_that_clients_use(stack, probe, new_experime
             f"add {','.join(wrong)} to MLFLOW_SERVER_ALLOWED_HOSTS (or --allowed-hosts); the list replaces MLflow's "
             "default, so keep the other names in it, localhost and 127.0.0.1 with their ports among them"
         )
-        raise Finding(f"GET with Host: {', '.join(wrong)}", f"our experiment, {name}", wrong, remedy)
+        raise Finding(f"GET with Host: {', '.join(wrong)}", f"experiment {name}", wrong, remedy)
 
 
-def test_server_accepts_posts_from_the_pages_it_serves(stack, probe, new_experiment):
+def test_server_accepts_posts_from_the_pages_it_serves(stack, probe, newest):
     """A browser posts with the public URL as Origin; where it is blocked, MLflow's page loads and stays empty.
 
     Remedy: name the origins in MLFLOW_SERVER_CORS_ALLOWED_ORIGINS (or --cors-allowed-origins) of the server.
     """
-    body, wrong = {"experiment_ids": [new_experiment()]}, {}
+    body, wrong = {"experiment_ids": [newest.experiments[0][0]], "max_results": 1}, {}
     for url in stack.public_urls:
         origin = f"{urlsplit(url).scheme}://{host_of(url)}"
         path, headers = "/ajax-api/2.0/mlflow/runs/search", {"Origin": origin}

@@ -1,9 +1,12 @@
 """What the server promises its newer clients: files straight from the object store."""
 
+import pytest
+
 from fixtures.outcomes import OutOfScope, expect
 from fixtures.presigned import FACT, FETCHED, NOT_OFFERED
 
 
+@pytest.mark.read_only
 def test_presigned_downloads_reach_the_object_store(stack):
     """Clients from 3.17 on fetch files by URLs that the server signs: where those lead nowhere, each load hangs.
 

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fixtures.canary import ARTIFACTS, experiment_name, need, proxied_path
-from fixtures.clients import Probe
 from fixtures.doors import digest
 from fixtures.outcomes import OutOfScope, expect, expect_that, text
 from fixtures.stack import SEVERAL
@@ -30,7 +29,7 @@ def test_new_experiment_is_seen_by_every_worker(stack, probe, unique, made):
     made.experiments.append(query["experiment_id"])
 
     def ask():
-        return experiment_name(Probe(probe.uri).get("/api/2.0/mlflow/experiments/get", params=query))
+        return experiment_name(probe.fresh().get("/api/2.0/mlflow/experiments/get", params=query))
 
     expect(f"name of experiment {query['experiment_id']} in 20 reads", spread(20, ask), {name: 20})
 
@@ -44,7 +43,7 @@ def test_update_is_seen_by_every_worker(probe, new_run):
     run_id, _ = new_run()
 
     def ask():
-        run = need(Probe(probe.uri).ask("runs/get", {"run_id": run_id}), "run")
+        run = need(probe.fresh().ask("runs/get", {"run_id": run_id}), "run")
         return {t.get("key"): t.get("value") for t in need(run, "data").get("tags", [])}.get("round")
 
     for value in ("one", "two", "three"):
@@ -65,7 +64,7 @@ def test_artifact_is_read_by_every_worker(probe, new_run, unique):
     expect_that(put.status_code == 200, f"PUT of {root}/shared.txt", 200, f"{put.status_code} {text(put.text, 200)}")
 
     def ask():
-        answer = Probe(probe.uri).get(f"{ARTIFACTS}/{path}/shared.txt")
+        answer = probe.fresh().get(f"{ARTIFACTS}/{path}/shared.txt")
         return digest(answer.content) if answer.status_code == 200 else f"{answer.status_code} {text(answer.text, 150)}"
 
     expect(f"{root}/shared.txt in 10 reads", spread(10, ask), {digest(content): 10})

@@ -7,7 +7,7 @@ import pytest
 from fixtures.outcomes import OutOfScope, expect, expect_that
 from fixtures.schema_heads import head_for
 
-pytestmark = pytest.mark.requires("sql")
+pytestmark = [pytest.mark.requires("sql"), pytest.mark.read_only]
 
 # What every version from 2.16 to 3.17 relies on: table -> its key, its other columns. Since 3.10 keys and references
 # of names hold a workspace too, which is left out wherever columns are compared.

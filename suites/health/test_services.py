@@ -9,6 +9,7 @@ from fixtures.clients import acknowledged
 from fixtures.outcomes import Finding, expect, expect_that, text
 
 
+@pytest.mark.read_only
 @pytest.mark.survey
 def test_health_answers_ok(probe):
     """Load balancers and orchestrators take a server whose /health is not 200 OK out of service.
@@ -20,6 +21,7 @@ def test_health_answers_ok(probe):
     expect("GET /health", (answer.status_code, text(answer.text, 200)), (200, "OK"))
 
 
+@pytest.mark.read_only
 @pytest.mark.survey
 def test_version_is_one_and_the_same_on_every_answer(stack, probe):
     """Replicas of different versions behind one address disagree about the database's schema.

@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.load import messages
 from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once
-from fixtures.load.engine import Target, drive
+from fixtures.load.engine import drive
 from fixtures.load.judges import THREADS, WORKERS
 from fixtures.load.sessions import Sessions, left_behind, sees_others
 from fixtures.outcomes import OutOfScope, expect, expect_that
@@ -16,10 +16,9 @@ MOST = 320  # clients; a larger server is full as well when a few of its workers
 
 
 @pytest.fixture(scope="module")
-def burst(stack, make_experiment, unique):
+def burst(stack, target, make_experiment, unique):
     """(what, history, run ids, sessions): forty clients a worker, with /health and a one-row read beside them."""
     clients = min((stack.workers or WORKERS) * THREADS, MOST)
-    target = Target.of(stack.mlflow_uri)
     runs = messages.make_runs(target, make_experiment(), [unique("burst") for _ in range(clients)])
     watch = [messages.health(), messages.ask("runs/get", {"run_id": runs[0]})]
     with Sessions(stack.db_uri) if stack.db_uri else contextlib.nullcontext() as sessions:
@@ -49,7 +48,7 @@ def test_full_burst_is_answered(burst):
     all_answered(what, history.of("runs/log-batch"))
 
 
-def test_full_burst_is_stored_once(burst, stack, doors):
+def test_full_burst_is_stored_once(burst, target, doors):
     """Each metric that the server acknowledged while all its threads were busy is stored, once, with its value.
 
     Remedy: search the server's log for the run ids named here; look for proxies that answer or repeat requests on their
@@ -57,7 +56,7 @@ def test_full_burst_is_stored_once(burst, stack, doors):
     """
     what, history, runs, _ = burst
     writes = history.of("runs/log-batch")
-    stored = messages.history_rows(Target.of(stack.mlflow_uri), [(run, key) for run in runs for key in messages.KEYS])
+    stored = messages.history_rows(target, [(run, key) for run in runs for key in messages.KEYS])
     stored_once(f"batches of {what}, read through the API", writes, stored)
     if doors.sql is not None:
         stored_once(f"batches of {what}, read through SQL", writes, messages.stored_metrics(doors.sql, runs))

@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.load import messages
 from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once
-from fixtures.load.engine import Target, drive
+from fixtures.load.engine import drive
 from fixtures.load.race import race
 from fixtures.outcomes import expect, expect_that
 
@@ -15,11 +15,11 @@ SQL_RUNS = "SELECT run_uuid, name FROM runs WHERE experiment_id = %s ORDER BY ru
 
 
 @pytest.fixture(scope="module")
-def created(stack, make_experiment, unique):
+def created(target, make_experiment, unique):
     """(history, experiment id): sixteen clients that create two runs each."""
     experiment = make_experiment()
     scripts = [[messages.create(experiment, unique("created")) for _ in range(RUNS)] for _ in range(CLIENTS)]
-    return drive(Target.of(stack.mlflow_uri), scripts), experiment
+    return drive(target, scripts), experiment
 
 
 def test_concurrent_runs_are_all_created(created, stack):

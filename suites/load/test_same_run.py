@@ -6,18 +6,13 @@ import pytest
 
 from fixtures.load import messages
 from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, same, stored_once
-from fixtures.load.engine import Target, drive
+from fixtures.load.engine import drive
 from fixtures.load.judges import groups, latest
 from fixtures.outcomes import expect
 
 pytestmark = pytest.mark.timeout(180)
 CLIENTS, BATCHES, KEYS = 8, 3, 50
 PARAMS = 6
-
-
-@pytest.fixture(scope="module")
-def target(stack):
-    return Target.of(stack.mlflow_uri)
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,15 @@ import pytest
 
 from fixtures.load import messages
 from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once
-from fixtures.load.engine import Target, drive
+from fixtures.load.engine import drive
 
 pytestmark = pytest.mark.timeout(180)
 BATCHES = {16: 3, 40: 2}  # clients -> log-batch calls of each
 
 
 @pytest.fixture(scope="module", params=BATCHES, ids="{}-clients".format)
-def writers(request, stack, make_experiment, unique):
+def writers(request, stack, target, make_experiment, unique):
     """(what, history, run ids) of so many clients that wrote at the same time."""
-    target = Target.of(stack.mlflow_uri)
     runs = messages.make_runs(target, make_experiment(), [unique("spread") for _ in range(request.param)])
     history = drive(target, messages.spread(runs, BATCHES[request.param], 10))
     return f"{request.param} clients", history, runs
@@ -40,14 +39,14 @@ def test_writers_to_their_own_runs_are_all_answered(writers):
     all_answered(what, history)
 
 
-def test_each_acknowledged_batch_is_stored_once(writers, stack, doors):
+def test_each_acknowledged_batch_is_stored_once(writers, target, doors):
     """A metric that the server acknowledged under load is in the run's history, once, with its value.
 
     Remedy: search the server's log for the run ids named here; look for proxies that answer or repeat requests on their
     own, for triggers and rules on the table metrics, and whether all workers use the same database.
     """
     what, history, runs = writers
-    stored = messages.history_rows(Target.of(stack.mlflow_uri), [(run, key) for run in runs for key in messages.KEYS])
+    stored = messages.history_rows(target, [(run, key) for run in runs for key in messages.KEYS])
     stored_once(f"batches of {what}, read through the API", history, stored)
     if doors.sql is not None:
         stored_once(f"batches of {what}, read through SQL", history, messages.stored_metrics(doors.sql, runs))

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fixtures import engine, images
-from fixtures.settings import ROOT
 from fixtures.reaper import RECORD
+from fixtures.settings import ROOT
 from fixtures.waiting import StartFailure
 from tests.lifecycle.support import Begun, crowd
 

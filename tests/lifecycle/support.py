@@ -275,4 +275,4 @@ class Stub:
 
     @property
     def target(self) -> tuple[str, ...]:
-        return ("--stack", "external", "--mlflow-uri", self.url)
+        return ("--stack", "external", "--mlflow-uri", self.url, "--allow-load")

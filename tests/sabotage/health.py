@@ -13,9 +13,11 @@ from tests.sabotage.lies import (
     api,
     artifacts,
     cut,
+    has,
     in_list,
     lie,
     nth,
+    only,
     per_target,
     says,
     stale,
@@ -40,18 +42,56 @@ def read_only_in_the_end(target: Target, aim: Aim) -> Iterator[None]:
     yield
 
 
+def renamed(entries):
+    """The first entry under a name that is not stored."""
+    entries[0]["name"] += "-old"
+
+
 def inner_address(signed):
     """A URL for an address that only the server can reach."""
     signed["url"] = re.sub(r"^https?://[^/]+", "http://127.0.0.1:9", signed["url"])
 
+
+READING = "health/test_reading.py::test"
 
 RAIDS = (
     raid(
         "two databases at one address",
         Sabotage(
             "every second answer is another database's",
-            {"health/test_replicas.py::test_new_experiment_is_seen_by_every_worker": "6 of 12 looks"},
+            {
+                "health/test_replicas.py::test_new_experiment_is_seen_by_every_worker": "6 of 12 looks",
+                "health/test_reading.py::test_oldest_experiment_is_the_same_at_every_look": "no such thing.*6",
+            },
             lie("experiment", api("experiments/get"), per_target(2, NOT_THERE)),
+        ),
+        beside="""health/test_services.py::test_health_answers_ok
+            health/test_services.py::test_version_is_one_and_the_same_on_every_answer""",
+    ),
+    raid(
+        "what is read is not what is stored",
+        Sabotage(
+            "a search shows other names",
+            {
+                f"{READING}_experiments_are_found_as_they_are_stored": "experiments/search.*rdy-.*-old",
+                f"{READING}_models_are_found_as_they_are_stored": "RESOURCE_DOES_NOT_EXIST",
+            },
+            lambda: [
+                Rule("experiments", api("experiments/search"), only(has("name = "), in_list("experiments", renamed))),
+                Rule(
+                    "models", api("registered-models/search"), only(has("found"), in_list("registered_models", renamed))
+                ),
+            ],
+        ),
+        Sabotage(
+            "runs lose their params",
+            {f"{READING}_newest_run_reads_back_as_it_is_stored": "params of run .*newest"},
+            lie("params", api("runs/get"), says(lambda found: found["run"]["data"].pop("params", None))),
+        ),
+        Sabotage(
+            "artifacts are cut",
+            {f"{READING}_newest_artifact_can_be_fetched": r"newest.txt.*\(200, 32\), seen \(200, 31\)"},
+            lie("cut", artifacts("GET", path="newest.txt"), cut()),
         ),
         beside="""health/test_services.py::test_health_answers_ok
             health/test_services.py::test_version_is_one_and_the_same_on_every_answer""",

@@ -22,7 +22,10 @@ class Run:
 
     id, selected, secrets = "abc", [], ("hunter2secret", "pass")
     lost = os.environ.get("LOST")
-    settings = types.SimpleNamespace(depth="default", report_dir=Path("reports").absolute())
+    settings = types.SimpleNamespace(
+        stack="embedded", depth="default", allow_load=False, read_only=False, report_dir=Path("reports").absolute()
+    )
+    residue = spent = None
     failure = os.environ.get("FAILURE")
     steps, timings = [("mlflow", 8.9)], {"provision": 9.0, "collect": 1.0}
     deselected, header = {}, ["stack: embedded"]

@@ -59,7 +59,7 @@ def test_order_and_depth(project):
     names = [c.id.partition("::")[2] for c in found]
     assert names == ["test_one", "TestGroup::test_slow", "test_fast", "test_c"]
     assert [c.default for c in found] == [True, False, False, True]
-    assert (found[1].depth_full, found[2].on_demand) == (True, True)
+    assert ("full_depth" in found[1].marks, found[2].on_demand) == (True, True)
 
 
 def test_folders_that_are_no_area_are_named(project):

@@ -10,8 +10,9 @@ import pytest
 
 from fixtures import engine
 from fixtures.backends import REGISTRY, Start, backend, choose
+from fixtures.options import BACKENDS
 from fixtures.process import Ports
-from fixtures.settings import BACKENDS, Settings
+from fixtures.settings import Settings
 from fixtures.waiting import StartFailure
 
 

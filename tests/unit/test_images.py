@@ -3,7 +3,8 @@
 import pytest
 
 from fixtures import images
-from fixtures.settings import Settings, Usage, resolve
+from fixtures.settings import Settings, resolve
+from fixtures.values import Usage
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -71,7 +71,7 @@ def test_stray_variables_aim_at_nothing(tmp_path):
         ({**EXTERNAL, "mlflow-uri": "http://h?x=1"}, ["--mlflow-uri", "base URL"]),
         ({**EXTERNAL, "public-url": ["ftp://h"]}, ["--public-url", "not a URL"]),
         ({**EXTERNAL, "db-uri": "host=h dbname=d"}, ["--db-uri", "postgresql://"]),
-        ({**EXTERNAL, "db-uri": "sqlite:///x.db"}, ["--db-uri", "PostgreSQL"]),
+        ({**EXTERNAL, "db-uri": "redis://x/db"}, ["--db-uri", "postgresql://"]),
         ({**EXTERNAL, "db-uri": "@nowhere"}, ["--db-uri", "nowhere"]),
         ({**EXTERNAL, "pool-size": "-1"}, ["--pool-size", "whole number"]),
         ({"mlflow-port": "0"}, ["--mlflow-port", "65535"]),
@@ -87,7 +87,7 @@ def test_what_is_refused(tmp_path, given, words):
 
 def test_a_refusal_shows_no_password(tmp_path):
     with pytest.raises(Usage) as caught:
-        settings(tmp_path, **EXTERNAL, db_uri="mysql://u:canary@h/d")
+        settings(tmp_path, **EXTERNAL, db_uri="redis://u:canary@h/d")
     assert "canary" not in str(caught.value)
 
 
