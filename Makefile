@@ -11,7 +11,7 @@ RUN := env -u PYTHONDONTWRITEBYTECODE $(PY)
 EARLY := -c pytest.ini -p fixtures.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help ready test lint sweep stop lock clean
+.PHONY: help ready test lint watch sweep stop lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s  %s\n", $$1, $$2}' Makefile
@@ -30,7 +30,30 @@ test: $(STAMP) ## the project's own tests, sabotage included
 lint: $(STAMP) ## ruff and mypy
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-.PHONY: help ready test lint sweep stop lock clean
+watch: $(STAMP) ## for a scheduler: look and make nothing; make watch ARGS="--stack external --mlflow-uri URL --metrics FILE"
+	@$(RUN) -m pytest $(EARLY) -q --profile read-only $(ARGS)
+
+sweep: $(STAMP) ## delete what killed runs left on a live server: make sweep ARGS="--stack external --mlflow-uri URL"
+	@$(RUN) -m pytest $(EARLY) -q --sweep $(ARGS)
+
+.PHONY: engine images image setup-local setup-aws bucket
+images: $(STAMP) ## fetch the images of docker/images.env that the Docker engine lacks (IMAGES="mlflow ..." for some)
+	@$(PY) -m fixtures.images $(IMAGES)
+
+image: ## build docker/mlflow/Dockerfile (VERSION=3.17.2, secrets: PIP_CONF=FILE, CA=FILE)
+	@docker/build-image $(VERSION)
+
+engine: ## for machines without one: a Docker engine and stand-in images; prints export lines
+	@.ci/engine start
+
+setup-local: ## write .env.mlflow for MLflow with MinIO beside it
+	@docker/setup local
+
+setup-aws: ## write .env.mlflow for MLflow with AWS S3
+	@docker/setup aws
+
+bucket: $(STAMP) ## make the bucket of .env.mlflow: versioned, encrypted, closed (ARGS="--dry-run")
+	@$(PY) -m fixtures.bucket $(ARGS)
 
 stop: $(STAMP) ## stop the stacks that --keep-stack left running
 	@$(PY) -P fixtures/guard.py stop

@@ -12,7 +12,7 @@ import sys
 from urllib.parse import urlsplit
 
 
-async def copy(source, sink):
+async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
     with contextlib.suppress(ConnectionError):
         while data := await source.read(1 << 18):
             sink.write(data)
@@ -20,7 +20,7 @@ async def copy(source, sink):
     sink.close()
 
 
-async def passed_on(reader, writer):
+async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         there = await asyncio.open_connection(host, int(port))
     except OSError:
@@ -29,7 +29,7 @@ async def passed_on(reader, writer):
     await asyncio.gather(copy(reader, there[1]), copy(there[0], writer))
 
 
-async def listen():
+async def listen() -> None:
     port = endpoint.port or 80
     with contextlib.suppress(OSError):  # where the container has IPv6, localhost is that as well
         await asyncio.start_server(passed_on, "::1", port)

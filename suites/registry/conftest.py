@@ -121,7 +121,7 @@ class Registry:
         is_json = "json" in answer.headers.get("Content-Type", "")
         code = answer.json().get("error_code") if is_json else None
         seen = f"{answer.status_code} {text(answer.text, 200)}"
-        refused = 400 <= answer.status_code < 500 and code in codes
+        refused = (400 <= answer.status_code < 500 and code in codes) or self.probe.denies(answer)
         expect_that(refused, f"{method} {path} {body}", f"4xx {' or '.join(codes)}", seen)
 
     def unresolved(self, name: str, alias: str) -> None:
