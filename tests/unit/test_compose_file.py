@@ -1,6 +1,8 @@
 """The shipped Compose file, read as text: what it must not hold, and what must agree with other files."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 import yaml
@@ -62,3 +64,28 @@ def test_the_connection_limit_fits_the_pools():
 
 def test_what_our_findings_recommend_is_set():
     assert set(embedded.recommended(5000)) <= set(FOUND["services"]["mlflow-server"]["environment"])
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "words"),
+    [
+        ("", 1, "Compose 2.24 or newer is needed, found: none"),
+        ("v2.23.3", 1, "found: v2.23.3"),
+        ("2.24.0", 0, "wrote .env.mlflow"),
+        ("2.40.3-desktop.1", 0, "wrote .env.mlflow"),
+        ("5.1.0", 0, "wrote .env.mlflow"),
+    ],
+)
+def test_setup_asks_for_a_compose_that_knows_the_file(tmp_path, says, code, words):
+    """Version 1, which has no `docker compose`, is refused in a line; what is newer is not."""
+    (tmp_path / "docker").mkdir()
+    shutil.copy2(ROOT / "docker" / "setup", tmp_path / "docker")
+    shutil.copy2(ROOT / ".env.mlflow.aws", tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "docker").write_text(f"#!/bin/sh\n[ -n '{says}' ] && echo '{says}'\n")
+    (tmp_path / "bin" / "docker").chmod(0o755)
+    path = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    done = subprocess.run([tmp_path / "docker" / "setup", "aws"], env=path, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert words in done.stdout + done.stderr
+    assert (tmp_path / ".env.mlflow").exists() == (code == 0)

@@ -70,6 +70,19 @@ def test_an_engine_that_does_not_answer(address, stack, monkeypatch, begin):
     assert "use --stack embedded" in said
 
 
+def test_an_engine_that_lets_us_not_in(monkeypatch, begin):
+    """Who may not use the socket is told of the group."""
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
+    monkeypatch.setattr(engine.Engine, "call", refuse)
+    said = begin()
+    assert "no rights at unix:///var/run/docker.sock" in said
+    assert "usermod -aG docker" in said
+
+
 def test_an_address_that_is_not_supported(monkeypatch, begin):
     monkeypatch.setenv("DOCKER_HOST", "ssh://somebody@host")
     assert "ssh is not supported; use unix:// or tcp://" in begin()
