@@ -8,7 +8,7 @@ import pytest
 
 from tests.containers.support import HANGS, Trail, docker, homes
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 both = pytest.mark.parametrize("stack", ["containers", "compose"])
 
 
@@ -70,7 +70,7 @@ def test_ctrl_c_half_way_through_the_start(begin, stack):
     begun.wait_until("names", lambda: [h for h in homes(begun) if (h / "expected").read_text()])
     trail.read()
     os.killpg(begun.popen.pid, signal.SIGINT)
-    done = begun.finish(60)
+    done = begun.finish(120)
     trail.is_gone()
     assert done.code == 2, done.out
 
@@ -80,18 +80,19 @@ def test_the_normal_end(begin, stack):
     begun, trail = begin(stack, "suites/health/test_answers.py")
     begun.wait_until("names", lambda: [h for h in homes(begun) if (h / "expected").read_text()])
     trail.read()
-    done = begun.finish(150)
+    done = begun.finish(300)
     assert done.code == 0, done.out
     assert trail.left() == []
 
 
 def test_a_kept_stack_stays_until_it_is_stopped(begin, examples, scratch, env):
     begun, trail = begin("containers", "--keep-stack", "suites/health/test_answers.py")
-    done = begun.finish(150)
+    done = begun.finish(300)
     trail.read()
     assert done.code == 0, done.out
     assert len(trail.left()) == 4
-    again = examples.run(scratch, "--stack", "containers", "--keep-stack", "suites/health/test_answers.py", env=env)
+    again, _ = begin("containers", "--keep-stack", "suites/health/test_answers.py")
+    again = again.finish(300)
     assert "stack reused" in again.out, again.out
     assert "stopped 1 kept" in examples.stop(scratch)
     assert trail.left() == []

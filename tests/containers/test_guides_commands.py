@@ -10,7 +10,7 @@ from fixtures.settings import ROOT
 from fixtures.waiting import NotYet, wait_for
 from tests.containers.support import free_ports
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 F = "docker compose -f docker-compose.mlflow.yml"
 
 

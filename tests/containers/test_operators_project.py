@@ -10,7 +10,7 @@ import pytest
 from fixtures.settings import ROOT
 from tests.containers.support import HANGS, Trail, docker, free_ports, homes
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 FILE = ("-f", str(ROOT / "docker-compose.mlflow.yml"))
 
 
@@ -60,7 +60,7 @@ def snapshot(project, chosen):
 
 
 def end_normally(examples, scratch, env):
-    done = examples.run(scratch, "--stack", "compose", "suites/health/test_answers.py", env=env)
+    done = examples.begin(scratch, "--stack", "compose", "suites/health/test_answers.py", env=env).finish(300)
     assert done.code == 0, done.out
 
 

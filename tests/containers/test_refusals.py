@@ -10,7 +10,7 @@ from tests.lifecycle.support import refused
 
 CHECK = "suites/health/test_answers.py"
 SERVICES = "services:\n  mlflow-server:\n    image: {mlflow}\n{server}  mlflow-db:\n    image: {postgres}\n{db}"
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def named(run):

@@ -14,7 +14,7 @@ from fixtures.stack import Stack
 from fixtures.waiting import NotYet, wait_for
 from tests.containers.support import HANGS, Trail
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 CHECK = "suites/health/test_answers.py"
 
 
@@ -23,7 +23,7 @@ def run(examples, scratch, env):
     """run(*args) -> the outcome of a run that must end with 0."""
 
     def go(*args, more=None):
-        done = examples.run(scratch, *args, CHECK, env=env | (more or {}))
+        done = examples.begin(scratch, *args, CHECK, env=env | (more or {})).finish(300)
         assert done.code == 0, done.out
         return done
 
@@ -100,7 +100,7 @@ def test_parts_can_be_restarted_frozen_and_cut_off(examples, scratch, env, kind,
         back(stack)
     finally:
         begun.popen.terminate()
-        begun.finish(60)
+        begun.finish(120)
     trail.is_gone()
 
 
