@@ -8,5 +8,7 @@ pytest_plugins = (
     "fixtures.marks",
     "fixtures.clients",
     "fixtures.samples",
+    "fixtures.pipelines",
+    "fixtures.registry.plan",
     "fixtures.report.plugin",
 )

@@ -19,6 +19,7 @@ from fixtures.samples import reachable_root
 from fixtures.workflow.train import Trained, train
 
 COMMIT = "4f9c0e1d5a3b7286e0c1d2f3a4b5968778695a4b"
+DATA = "holdout"
 REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "scikit-learn", "cloudpickle")]
 
 
@@ -33,6 +34,8 @@ class Published:
     name: str
     version: str
     tags: dict[str, str]
+    parent: str
+    """The run of the pipeline, of which the training is a part."""
     saved: Path
     """The same model saved on this machine: what the stored files have to be."""
     window: tuple[int, int]
@@ -110,24 +113,29 @@ def log_model(mlflow_client, has_logged_models, tmp_path_factory) -> Callable[..
 
 @pytest.fixture(scope="session")
 def published(
-    mlflow_client, log_model, trained, how_to_log, report, shared_experiment, unique, made, tmp_path_factory
+    mlflow_client, log_model, trained, how_to_log, report, shared_experiment, unique, tmp_path_factory
 ) -> Published:
     """The workflow once: train, log params, metrics, tags, an artifact and the model, register it."""
     saved, name, run_name = tmp_path_factory.mktemp("saved") / "model", unique("fraud"), unique("training")
     mlflow.sklearn.save_model(trained.model, str(saved), **how_to_log)
     tags = {"model_family": "fraud-detection", "environment": "readiness", "mlflow.source.git.commit": COMMIT}
     (file := tmp_path_factory.mktemp("report") / "report.json").write_bytes(report)
-    begin = now()
-    with mlflow.start_run(experiment_id=shared_experiment, run_name=run_name, tags=tags) as run:
+    begin, part = now(), {"experiment_id": shared_experiment, "nested": True}
+    data = mlflow.data.from_pandas(trained.holdout, name=DATA)
+    with (
+        mlflow.start_run(experiment_id=shared_experiment) as parent,
+        mlflow.start_run(run_name=run_name, tags=tags, **part) as run,
+    ):
+        mlflow.log_input(data, context="validation", tags={"version": trained.data_version})
         mlflow.log_params(trained.params)
         mlflow.log_metrics(trained.metrics, step=Published.step)
         reachable_root(run.info.artifact_uri)
         mlflow.log_artifact(str(file), "reports/final")
         log_model(trained.model, "model", **how_to_log)
     window, run_id = (begin, now()), run.info.run_id
-    made.models.append(name)
     version = str(mlflow.register_model(f"runs:/{run_id}/model", name, await_registration_for=30).version)
-    return Published(trained, run_id, run_name, shared_experiment, name, version, tags, saved, window)
+    where = run_id, run_name, shared_experiment
+    return Published(trained, *where, name, version, tags, parent.info.run_id, saved, window)
 
 
 def now() -> int:

@@ -1,12 +1,19 @@
 """Ways to log a model and runs: each arrives, under its own name and with its own content."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import mlflow
 import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
+from sklearn.linear_model import Ridge
 
 from fixtures.outcomes import Finding, expect, text
 from fixtures.workflow.train import train
+
+TRAININGS = 6
 
 
 @pytest.fixture
@@ -35,6 +42,28 @@ def test_log_model_works_with_both_spellings(
         expect(f"rows that {uri} predicts otherwise, logged with {argument}=", differing(uri, trained), [])
 
 
+@pytest.mark.known_issue("F36")
+def test_file_beside_the_model_is_in_its_versions(logged_models, log_model, shared_experiment, unique, tmp_path):
+    """Thresholds are logged beside the model under its name: a version made from that run must have them, too.
+
+    Remedy: log such files to the model itself, MlflowClient.log_model_artifact(model_id, file), or load them from
+    runs:/<run>/<name>: MLflow 3 registers what log_model stored and nothing that was added to the run.
+    """
+    (file := tmp_path / "thresholds.json").write_text('{"high_risk": 0.8}')
+    name, options = unique("beside"), {"pip_requirements": ["scikit-learn"], "serialization_format": "cloudpickle"}
+    with mlflow.start_run(experiment_id=shared_experiment) as run:
+        log_model(Ridge().fit([[0.0], [1.0]], [0.0, 1.0]), "beside", **options)
+        mlflow.log_artifact(str(file), "beside")
+    uris = [f"runs:/{run.info.run_id}/beside", f"models:/{name}/1"]
+    mlflow.register_model(uris[0], name, await_registration_for=30)
+    seen = []
+    for uri in uris:
+        (folder := tmp_path / uri.partition(":")[0]).mkdir()
+        got = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+        seen.append(sorted(file.name for file in got.rglob("*") if file.suffix in (".json", ".pkl")))
+    expect(f"files of {' and of '.join(uris)}", seen, [["model.pkl", "thresholds.json"]] * 2)
+
+
 @pytest.mark.known_issue("F87")
 def test_default_format_of_this_client_takes_a_random_forest(log_model, differing, shared_experiment):
     """The guide logs its forest without a word about formats: what this client does by default must work.
@@ -52,16 +81,13 @@ def test_default_format_of_this_client_takes_a_random_forest(log_model, differin
     expect("rows predicted otherwise", differing(f"runs:/{run.info.run_id}/default", trained), [])
 
 
-def test_models_of_two_runs_are_not_mixed_up(
-    trained, log_model, differing, how_to_log, shared_experiment, unique, made
-):
+def test_models_of_two_runs_are_not_mixed_up(trained, log_model, differing, how_to_log, shared_experiment, unique):
     """Two trainings log a model of the same name: each run, and each version made from it, keeps its own.
 
     Remedy: compare storage_location in model_versions with the artifact location of each run; look for a cache or
     proxy that answers one path for another.
     """
     both, name = (trained, train(seed=8)), unique("twins")
-    made.models.append(name)
     uris = {}
     for number, one in enumerate(both, 1):
         with mlflow.start_run(experiment_id=shared_experiment) as run:
@@ -71,6 +97,33 @@ def test_models_of_two_runs_are_not_mixed_up(
         expect(f"number of version {number} of {name}", str(version), str(number))
     for uri, one in uris.items():
         expect(f"rows that {uri} predicts otherwise", differing(uri, one), [])
+
+
+@pytest.mark.known_issue("F88")
+def test_runs_that_bring_one_new_data_set_at_once_keep_it(make_experiment, make_run, probe, doors):
+    """Trainings that start together on the same data log it at the same moment: each run must have its data set.
+
+    Remedy: where log-inputs is refused with a UniqueViolation, send it again, or log the data set in one run before the
+    others start; nothing else of the run is lost.
+    """
+    experiment = make_experiment()
+    runs, start = [make_run(experiment) for _ in range(TRAININGS)], threading.Barrier(TRAININGS)
+    data = {"name": "transactions", "digest": "2024-05", "source_type": "local", "source": "{}"}
+
+    def log(run):
+        start.wait(30)
+        return probe.post("/api/2.0/mlflow/runs/log-inputs", json={"run_id": run, "datasets": [{"dataset": data}]})
+
+    with ThreadPoolExecutor(TRAININGS) as pool:
+        answers = list(pool.map(log, runs))
+    kept = [run for run, answer in zip(runs, answers, strict=True) if answer.status_code == 200]
+    found = {run: probe.ask("runs/get", {"run_id": run})["run"].get("inputs", {}).get("dataset_inputs") for run in kept}
+    lost = [run for run, inputs in found.items() if [one["dataset"]["digest"] for one in inputs or []] != ["2024-05"]]
+    expect(f"runs of experiment {experiment} whose data set was acknowledged and is not there", lost, [])
+    query = "SELECT count(*) FROM datasets WHERE experiment_id = %s"
+    doors.rows_agree(f"data sets of experiment {experiment}", [(1,)], query, int(experiment))
+    refused = [text(answer.text, 200) for answer in answers if answer.status_code != 200]
+    expect(f"refusals of {TRAININGS} runs that brought one data set to experiment {experiment}", refused, [])
 
 
 def test_nested_runs_lead_to_their_parent(mlflow_client, make_experiment, unique, probe, doors):

@@ -2,6 +2,7 @@
 
 import difflib
 
+import mlflow
 import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
@@ -170,3 +171,30 @@ def test_logged_model_and_run_know_each_other(published, logged_models, stored, 
     query = "SELECT model_id, name FROM logged_models WHERE experiment_id = %s AND source_run_id = %s"
     where = int(published.experiment_id), published.run_id
     doors.rows_agree(f"logged models of {run.what}", [(run.models[0], "model")], query, *where)
+
+
+def test_served_model_leads_to_its_data_and_its_pipeline(published, stored, probe, doors):
+    """From a version one must find the data that it was judged on and the pipeline's run: reviewers ask for both.
+
+    Remedy: log the data with mlflow.log_input and start trainings with nested=True; look at tables datasets, inputs and
+    input_tags, and for the tag mlflow.parentRunId.
+    """
+    key = {"name": published.name, "version": published.version}
+    run = probe.ask("model-versions/get", key).get("model_version", {}).get("run_id", "")
+    inputs = probe.ask("runs/get", {"run_id": run}).get("run", {}).get("inputs", {}).get("dataset_inputs", [])
+    digest = mlflow.data.from_pandas(published.trained.holdout, name="holdout").digest
+    tags = [("mlflow.data.context", "validation"), ("version", published.trained.data_version)]
+    found = [(i["dataset"].get("name"), i["dataset"].get("digest"), tags_of(i)) for i in inputs]
+    expect(f"data sets of {published.uris['models']}, by its run {run}", found, [("holdout", digest, tags)])
+    parents = [value for key, value in stored(run).tags if key == "mlflow.parentRunId"]
+    expect(f"parent of {published.uris['models']}, by its run {run}", parents, [published.parent])
+    query = (
+        "SELECT d.name, d.digest, t.name, t.value FROM inputs i JOIN datasets d ON d.dataset_uuid = i.source_id"
+        " JOIN input_tags t ON t.input_uuid = i.input_uuid"
+        " WHERE i.destination_id = %s AND i.source_type = 'DATASET' ORDER BY t.name"
+    )
+    doors.rows_agree(f"data sets of run {run}", [("holdout", digest, *tag) for tag in tags], query, run)
+
+
+def tags_of(dataset_input):
+    return sorted((tag.get("key"), tag.get("value")) for tag in dataset_input.get("tags", []))

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 
 from fixtures.doors import digest
-from fixtures.outcomes import expect
+from fixtures.outcomes import expect, text
 
 WAYS = {"1": 1, "2": 2, "3": 3, "@champion": 1, "Staging": 3, "Production": 2, "latest": 4}
 
@@ -54,17 +55,37 @@ def test_download_uri_of_each_version_is_its_own(promoted, mlflow_client, probe,
         doors.object_agrees(f"payload.bin of version {number} of {promoted.name}", uri, "payload.bin", content)
 
 
-def test_promotion_and_roll_back_reach_the_consumer(make_model, mlflow_client, tmp_path):
-    """A consumer that loads @champion sees each promotion and each roll-back with its next load.
+@pytest.mark.parametrize("way", ["@champion", "/Production"])
+def test_promotion_and_roll_back_reach_the_consumer(make_model, mlflow_client, registry, tmp_path, way):
+    """A consumer that loads @champion or Production sees each promotion and each roll-back with its next load.
 
-    Remedy: look at table registered_model_aliases, then for caches between client and server.
+    Remedy: look at tables registered_model_aliases and model_versions, then for caches between client and server.
     """
     model = make_model(versions=2)
     for step, number in enumerate((1, 2, 1)):
-        mlflow_client.set_registered_model_alias(model.name, "champion", str(number))
+        if way == "@champion":
+            mlflow_client.set_registered_model_alias(model.name, "champion", str(number))
+        else:
+            registry.stage(model, number, "Production", archive=True)
         (folder := tmp_path / str(step)).mkdir()
-        seen = payload(f"models:/{model.name}@champion", folder)
-        expect(f"payload.bin of @champion of {model.name}, step {step}", digest(seen), digest(model.payload(number)))
+        seen = payload(f"models:/{model.name}{way}", folder)
+        expect(f"payload.bin of {way} of {model.name}, step {step}", digest(seen), digest(model.payload(number)))
+
+
+def test_uri_of_nothing_is_an_error(promoted, tmp_path):
+    """A deploy that asks for an alias, stage or number which is not there must stop, not get another version.
+
+    Remedy: read what the server answers for this alias, stage or number; a proxy that turns errors into pages with
+    status 200, or a default alias of some gateway, hides the mistake from the pipeline.
+    """
+    for way in ("@nobody", "/99", "/Archived"):
+        uri, folder = f"models:/{promoted.name}{way}", tmp_path / way.strip("/@")
+        folder.mkdir()
+        try:
+            seen = digest(payload(uri, folder))
+        except MlflowException as error:
+            seen = "refused" if "not found" in str(error) or "No versions" in str(error) else text(str(error))
+        expect(uri, seen, "refused")
 
 
 def test_latest_falls_back_when_the_newest_is_deleted(make_model, mlflow_client, tmp_path):

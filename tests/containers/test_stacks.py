@@ -161,6 +161,7 @@ services:
       AWS_ACCESS_KEY_ID: someone
       AWS_SECRET_ACCESS_KEY: something
       MLFLOW_S3_ENDPOINT_URL: http://minio:9000
+      MLFLOW_WORKERS: "1"
       MLFLOW_SERVER_ALLOWED_HOSTS: "localhost:5000"
     ports: ["5000:5000"]
     depends_on: [mlflow-db, minio]

@@ -10,10 +10,23 @@ from tests.sabotage import (
     health_parts,
     integration,
     load,
+    pipelines,
     registry,
+    registry_moves,
 )
 
-MODULES = (load, integration, client_search, client_artifacts, client_runs, registry, health_parts, health)
+MODULES = (
+    load,
+    integration,
+    client_search,
+    client_artifacts,
+    client_runs,
+    pipelines,
+    registry,
+    registry_moves,
+    health_parts,
+    health,
+)
 RAIDS = tuple(raid for module in MODULES for raid in module.RAIDS)
 # Check -> the sabotages that it was shown to catch.
 PROVEN = {

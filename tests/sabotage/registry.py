@@ -11,8 +11,9 @@ from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
 from tests.sabotage.lies import api, asked, every, has, hears, hears_query, ignored, lie, lose_last, only, says
 from tests.sabotage.rules import Forward, Request, Response, Rule, answer
 
-ALIASES, MODELS, VERSIONS, STAGES, URIS, SEARCH = (
-    f"registry/test_{name}.py::test_" for name in ("aliases", "models", "versions", "stages", "uris", "search")
+ALIASES, MODELS, VERSIONS, STAGES, URIS, SEARCH, PROMOTION = (
+    f"registry/test_{name}.py::test_"
+    for name in ("aliases", "models", "versions", "stages", "uris", "search", "promotion")
 )
 
 
@@ -71,6 +72,8 @@ RAIDS = (
                 f"{ALIASES}moved_alias_resolves_to_the_new_version_at_once": "@champion of rdy-.*'3', '3'",
                 f"{ALIASES}aliases_are_apart_from_each_other": "@green",
                 f"{URIS}promotion_and_roll_back_reach_the_consumer": "@champion of rdy-.*step 1",
+                f"{PROMOTION}consumer_sees_one_of_two_versions_while_they_change": "by alias.*expected 2.*seen 1",
+                f"{PROMOTION}alias_under_race_reads_as_one_register": "@champion of rdy-.*expected [2-5].*seen 1",
             },
             **trigger("registered_model_aliases", "RETURN OLD;", "BEFORE UPDATE"),
         ),
@@ -166,7 +169,7 @@ RAIDS = (
         ),
         Sabotage(
             "registrations at the same moment get one number",
-            {f"{VERSIONS}concurrent_registrations_get_a_number_each": "numbers given to 8"},
+            {f"{VERSIONS}concurrent_registrations_get_a_number_each": "numbers given to 32"},
             lie(
                 "client",
                 api("model-versions/create"),

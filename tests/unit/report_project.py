@@ -12,6 +12,7 @@ import os, sys, types
 from pathlib import Path
 import pytest
 from fixtures.known_issues import KnownIssue
+from fixtures.settings import Settings
 from fixtures.stack import Stack
 
 DOORS = frozenset({"sql", "s3"})
@@ -22,9 +23,7 @@ class Run:
 
     id, selected, secrets = "abc", [], ("hunter2secret", "pass")
     lost = os.environ.get("LOST")
-    settings = types.SimpleNamespace(
-        stack="embedded", depth="default", allow_load=False, read_only=False, report_dir=Path("reports").absolute()
-    )
+    settings = Settings(report_dir=Path("reports").absolute())
     residue = spent = None
     failure = os.environ.get("FAILURE")
     steps, timings = [("mlflow", 8.9)], {"provision": 9.0, "collect": 1.0}

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fixtures.guard import KEPT, MARK, PREFIX, clear, kept_folders
+from fixtures.guard import KEPT, LITTER, MARK, PREFIX, clear, kept_folders
 from fixtures.process import private_folder, start
 from fixtures.settings import ROOT
 
@@ -148,3 +149,15 @@ def test_stop_ends_the_kept_stacks_of_this_checkout_only(home, monkeypatch, tmp_
 
 def test_an_unknown_verb_is_a_usage_error():
     assert subprocess.run([*GUARD, "dance"], capture_output=True).returncode == 4
+
+
+def test_sockets_outside_are_removed_and_nothing_else(home, tmp_path):
+    mine, others = tmp_path / "mine.sock", tmp_path / "others.sock"
+    for path in (mine, others):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+    (tmp_path / "file").write_text("kept")
+    (home / LITTER).write_text(f"{mine}\n{tmp_path / 'file'}\n{tmp_path / 'never-made.sock'}\n")
+    clear([home])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "others.sock"]
+    assert not home.exists()

@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.environment import cleanse, joined
 from fixtures.handover import load_settings, refuse_unwritable, save_settings
-from fixtures.options import OPTIONS
+from fixtures.options import OPTIONS, Walk
 from fixtures.settings import Usage, passwords, redact_uri, resolve
 
 EXTERNAL = {"stack": "external", "mlflow-uri": "http://given:5000"}
@@ -161,6 +161,22 @@ def test_settings_reach_the_workers_whole_and_privately(tmp_path):
     save_settings(given, tmp_path)
     assert load_settings(tmp_path) == given
     assert (tmp_path / "settings.json").stat().st_mode & 0o077 == 0
+
+
+def test_the_walk_through_the_registry(tmp_path):
+    """By default always the same; a number of steps alone asks for a new one, which its seed repeats."""
+    assert settings(tmp_path).registry_walk == Walk()
+    assert settings(tmp_path, **{"registry_steps": "500:7"}).registry_walk == Walk(500, 7)
+    assert settings(tmp_path, {"READINESS_REGISTRY_STEPS": "9:0"}).registry_walk == Walk(9, 0)
+    asked = [settings(tmp_path, registry_steps="500").registry_walk for _ in range(8)]
+    assert {walk.steps for walk in asked} == {500}
+    assert len({walk.seed for walk in asked}) > 1
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "5:", ":5", "5:x", "5:-1", "٣", "9999999"])
+def test_a_walk_that_is_none_is_refused(value, tmp_path):
+    with pytest.raises(pytest.UsageError, match=r"--registry-steps: .* is no number of steps"):
+        settings(tmp_path, registry_steps=value)
 
 
 def test_an_unwritable_report_folder_is_refused(tmp_path):
