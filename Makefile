@@ -14,7 +14,7 @@ EARLY := -c pytest.ini -p fixtures.settings
 .PHONY: help ready test lint watch sweep stop lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s  %s\n", $$1, $$2}' Makefile
 	@echo '  ARGS="..." passes options to pytest: make ready ARGS="-m registry". Gates call pytest, not make.'
 
 ready: $(STAMP) ## may this server go live? the readiness suites on the default stack
@@ -35,6 +35,25 @@ watch: $(STAMP) ## for a scheduler: look and make nothing; make watch ARGS="--st
 
 sweep: $(STAMP) ## delete what killed runs left on a live server: make sweep ARGS="--stack external --mlflow-uri URL"
 	@$(RUN) -m pytest $(EARLY) -q --sweep $(ARGS)
+
+.PHONY: engine images image setup-local setup-aws bucket
+images: $(STAMP) ## fetch the images of docker/images.env that the Docker engine lacks (IMAGES="mlflow ..." for some)
+	@$(PY) -m fixtures.images $(IMAGES)
+
+image: ## build docker/mlflow/Dockerfile (VERSION=3.17.2, secrets: PIP_CONF=FILE, CA=FILE)
+	@docker/build-image $(VERSION)
+
+engine: ## for machines without one: a Docker engine and stand-in images; prints export lines
+	@.ci/engine start
+
+setup-local: ## write .env.mlflow for MLflow with MinIO beside it
+	@docker/setup local
+
+setup-aws: ## write .env.mlflow for MLflow with AWS S3
+	@docker/setup aws
+
+bucket: $(STAMP) ## make the bucket of .env.mlflow: versioned, encrypted, closed (ARGS="--dry-run")
+	@$(PY) -m fixtures.bucket $(ARGS)
 
 stop: $(STAMP) ## stop the stacks that --keep-stack left running
 	@$(PY) -P fixtures/guard.py stop

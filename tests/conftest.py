@@ -3,6 +3,7 @@
 import pytest
 
 from fixtures.settings import ROOT
+from tests.containers.support import HERE, in_this_shell, lacking
 from tests.lifecycle.support import Checkout, Stub, open_folder
 from tests.support_stack import private_stack
 
@@ -43,8 +44,12 @@ def real_stack(own_stack):
     return own_stack[0]
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Name the checks that no sabotage has shown to fail."""
+def pytest_terminal_summary(terminalreporter, config):
+    """Say what was left out for want of an engine, and name the checks that no sabotage has shown to fail."""
+    paths = [(config.invocation_params.dir / a.split("::")[0]).resolve() for a in config.args]
+    if any(path in HERE.parents for path in paths) and (why := lacking(in_this_shell())):
+        terminalreporter.section("tests/containers: DESELECTED")
+        terminalreporter.line(f"{why}; `make engine` or `make images`, then make test ARGS=tests/containers")
     unproven = (ROOT / "tests" / "unproven.txt").read_text().split()
     terminalreporter.section(f"checks without a sabotage (tests/unproven.txt): {len(unproven)}")
     for check in unproven:

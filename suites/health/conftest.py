@@ -8,13 +8,12 @@ from fixtures.outcomes import OutOfScope, expect, expect_that
 
 
 @pytest.fixture
-def new_experiment(probe, unique, made):
+def new_experiment(probe, unique):
     """new_experiment(name=None) -> the id of a new experiment of ours."""
 
     def make(name=None):
         answer = probe.call("experiments/create", {"name": name or unique("experiment")})
-        made.experiments.append(need(answer, "experiment_id"))
-        return made.experiments[-1]
+        return need(answer, "experiment_id")
 
     return make
 
@@ -47,11 +46,11 @@ def newest(stack, probe, request):
 
 
 @pytest.fixture
-def models(stack, probe, unique, made):
+def models(stack, probe, unique):
     """Names of models as a search shows them: the first that there are, or one of ours where something may be made."""
     asked = {"max_results": 5}
     if not stack.read_only:
-        made.models.append(name := unique("found"))
+        name = unique("found")
         probe.call("registered-models/create", {"name": name})
         asked["filter"] = f"name = '{name}'"
     found = probe.ask("registered-models/search", asked).get("registered_models", [])

@@ -113,7 +113,7 @@ def log_model(mlflow_client, has_logged_models, tmp_path_factory) -> Callable[..
 
 @pytest.fixture(scope="session")
 def published(
-    mlflow_client, log_model, trained, how_to_log, report, shared_experiment, unique, made, tmp_path_factory
+    mlflow_client, log_model, trained, how_to_log, report, shared_experiment, unique, tmp_path_factory
 ) -> Published:
     """The workflow once: train, log params, metrics, tags, an artifact and the model, register it."""
     saved, name, run_name = tmp_path_factory.mktemp("saved") / "model", unique("fraud"), unique("training")
@@ -133,7 +133,6 @@ def published(
         mlflow.log_artifact(str(file), "reports/final")
         log_model(trained.model, "model", **how_to_log)
     window, run_id = (begin, now()), run.info.run_id
-    made.models.append(name)
     version = str(mlflow.register_model(f"runs:/{run_id}/model", name, await_registration_for=30).version)
     where = run_id, run_name, shared_experiment
     return Published(trained, *where, name, version, tags, parent.info.run_id, saved, window)

@@ -43,7 +43,7 @@ def test_log_model_works_with_both_spellings(
 
 
 @pytest.mark.known_issue("F36")
-def test_file_beside_the_model_is_in_its_versions(logged_models, log_model, shared_experiment, unique, made, tmp_path):
+def test_file_beside_the_model_is_in_its_versions(logged_models, log_model, shared_experiment, unique, tmp_path):
     """Thresholds are logged beside the model under its name: a version made from that run must have them, too.
 
     Remedy: log such files to the model itself, MlflowClient.log_model_artifact(model_id, file), or load them from
@@ -51,7 +51,6 @@ def test_file_beside_the_model_is_in_its_versions(logged_models, log_model, shar
     """
     (file := tmp_path / "thresholds.json").write_text('{"high_risk": 0.8}')
     name, options = unique("beside"), {"pip_requirements": ["scikit-learn"], "serialization_format": "cloudpickle"}
-    made.models.append(name)
     with mlflow.start_run(experiment_id=shared_experiment) as run:
         log_model(Ridge().fit([[0.0], [1.0]], [0.0, 1.0]), "beside", **options)
         mlflow.log_artifact(str(file), "beside")
@@ -82,16 +81,13 @@ def test_default_format_of_this_client_takes_a_random_forest(log_model, differin
     expect("rows predicted otherwise", differing(f"runs:/{run.info.run_id}/default", trained), [])
 
 
-def test_models_of_two_runs_are_not_mixed_up(
-    trained, log_model, differing, how_to_log, shared_experiment, unique, made
-):
+def test_models_of_two_runs_are_not_mixed_up(trained, log_model, differing, how_to_log, shared_experiment, unique):
     """Two trainings log a model of the same name: each run, and each version made from it, keeps its own.
 
     Remedy: compare storage_location in model_versions with the artifact location of each run; look for a cache or
     proxy that answers one path for another.
     """
     both, name = (trained, train(seed=8)), unique("twins")
-    made.models.append(name)
     uris = {}
     for number, one in enumerate(both, 1):
         with mlflow.start_run(experiment_id=shared_experiment) as run:

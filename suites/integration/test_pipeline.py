@@ -21,17 +21,15 @@ def path(name, experiment, out, way):
     yield "card", *serving, "--out", str(out / f"{name}.md")
 
 
-def test_pipelines_at_once_end_in_what_they_trained(pipelines, mlflow_client, load, trained, unique, made, tmp_path):
+def test_pipelines_at_once_end_in_what_they_trained(pipelines, mlflow_client, load, trained, unique, tmp_path):
     """Two pipelines, by alias and by stage, go from training to card at once: each must end in its own model.
 
     Remedy: run the step that the finding names by hand (docs/workflow.md) and read the server's log at that time; look
     for refused connections (QueuePool), since each pipeline opens several.
     """
     experiment, names = unique("at-once"), [unique("path") for _ in WAYS]
-    made.models.extend(names)
     both = pipelines([list(path(name, experiment, tmp_path, way)) for name, way in zip(names, WAYS, strict=True)])
     found = mlflow_client.get_experiment_by_name(experiment)
-    made.experiments.extend([found.experiment_id] if found else [])
     failed = [str(one) for steps in both for one in steps if one.code]
     expect(f"steps of pipelines in {experiment} that failed", failed, [])
     runs = sorted(run.info.run_id for run in mlflow_client.search_runs([found.experiment_id]))

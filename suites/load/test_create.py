@@ -51,15 +51,12 @@ def test_concurrent_runs_are_stored_once(created, mlflow_client, doors):
 
 
 @pytest.fixture(scope="module")
-def racers(stack, mlflow_client, unique, made, tmp_path_factory):
+def racers(stack, mlflow_client, unique, tmp_path_factory):
     """(experiment name, racers): processes that set one new experiment and start a run each; strays are deleted."""
     experiment, names = unique("race"), [unique("racer") for _ in range(PROCESSES)]
     try:
         yield experiment, race(stack.mlflow_uri, experiment, names, tmp_path_factory.mktemp("race"))
     finally:
-        ours = mlflow_client.get_experiment_by_name(experiment)
-        if ours is not None:
-            made.experiments.append(ours.experiment_id)
         for name in names:
             for run in mlflow_client.search_runs([DEFAULT], f"attributes.run_name = '{name}'"):
                 mlflow_client.delete_run(run.info.run_id)

@@ -11,7 +11,6 @@ import pytest
 from fixtures.clients import Probe
 from fixtures.doors import Doors
 from fixtures.registry.entry import Entry, Registry
-from fixtures.samples import Made
 
 
 @pytest.fixture
@@ -29,13 +28,12 @@ def source(make_run: Callable[..., str], probe: Probe) -> tuple[str, str]:
 
 @pytest.fixture
 def enter(
-    probe: Probe, source: tuple[str, str], unique: Callable[[str], str], made: Made, registry: Registry
+    probe: Probe, source: tuple[str, str], unique: Callable[[str], str], registry: Registry
 ) -> Callable[[int], Entry]:
     """enter(2) -> a new registered model of 2 versions, made in order; there is nothing behind their sources."""
 
     def make(versions: int) -> Entry:
         entry = Entry(unique("model"), *source)
-        made.models.append(entry.name)
         probe.call("registered-models/create", {"name": entry.name})
         for number in range(1, versions + 1):
             registry.register(entry, f"v{number}")

@@ -8,14 +8,13 @@ from fixtures.doors import digest
 from fixtures.outcomes import expect
 
 
-def test_copied_version_outlives_its_source(make_model, mlflow_client, probe, unique, made, tmp_path, doors):
+def test_copied_version_outlives_its_source(make_model, mlflow_client, probe, unique, tmp_path, doors):
     """Promotion from a staging model to a production model copies a version: it must load when the source is gone.
 
     Remedy: compare source and storage_location in table model_versions; a copy keeps no files of its own, so never
     delete the run that a version came from. Copies of MLflow before 2.8 need a newer server.
     """
     model, name = make_model(versions=2), unique("production")
-    made.models.append(name)
     mlflow_client.set_model_version_tag(model.name, "2", "gate", "passed")
     copy = mlflow_client.copy_model_version(f"models:/{model.name}/2", name)
     expect(f"number of the copy in {name}", str(copy.version), "1")

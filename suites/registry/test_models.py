@@ -80,13 +80,12 @@ def test_deleted_model_leaves_nothing_to_its_successor(enter, mlflow_client, reg
     registry.shows(model)
 
 
-def test_renamed_model_keeps_versions_tags_and_aliases(enter, mlflow_client, registry, unique, made):
+def test_renamed_model_keeps_versions_tags_and_aliases(enter, mlflow_client, registry, unique):
     """A rename must carry everything along, and the old name must be free.
 
     Remedy: look for rows of the old name in the registry's tables; the foreign keys need ON UPDATE CASCADE.
     """
     model, name = enter(2), unique("renamed")
-    made.models.append(name)
     mlflow_client.set_registered_model_alias(model.name, "champion", "1")
     mlflow_client.set_registered_model_tag(model.name, "owner", "risk")
     mlflow_client.set_model_version_tag(model.name, "2", "gate", "passed")

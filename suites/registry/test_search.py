@@ -12,34 +12,25 @@ VERSIONS = 34
 
 
 @pytest.fixture(scope="module")
-def crowd(probe, stack, unique, made):
+def crowd(probe, unique):
     """Names of 105 models, in order; tag `kind` is even or odd, tag `serial` the number."""
     base = unique("crowd")
     names = [f"{base}-{number:03}" for number in range(MODELS)]
-    made.models += names
 
     def create(number):
         tags = {"kind": ("even", "odd")[number % 2], "serial": str(number)}
         body = {"name": names[number], "tags": [{"key": k, "value": v} for k, v in tags.items()]}
         probe.call("registered-models/create", body)
 
-    def delete(name):
-        answer = probe.delete("/api/2.0/mlflow/registered-models/delete", json={"name": name})
-        if answer.status_code == 200:
-            made.models.remove(name)
-
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(create, range(MODELS)))
-        yield names
-        if not stack.ours:
-            list(pool.map(delete, names))
+    return names
 
 
 @pytest.fixture(scope="module")
-def line(probe, mlflow_client, make_model, make_run, unique, made):
+def line(probe, mlflow_client, make_model, make_run, unique):
     """A model of 34 versions, renamed at the end, so that all have one time of last update."""
     model, name, other = make_model(), unique("line"), make_run()
-    made.models.append(name)
     roots = {run: mlflow_client.get_run(run).info.artifact_uri for run in (model.run_id, other)}
     for number in range(1, VERSIONS + 1):
         tags = [{"key": "kind", "value": ("even", "odd")[number % 2]}, {"key": "serial", "value": str(number)}]

@@ -91,7 +91,8 @@ class Checkout:
         root.mkdir(parents=True)
         shutil.copytree(ROOT / "fixtures", root / "fixtures")
         shutil.copytree(suites, root / "suites", ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("conftest.py", "pytest.ini"):
+        shutil.copytree(ROOT / "docker", root / "docker")
+        for name in ("conftest.py", "pytest.ini", "docker-compose.mlflow.yml", ".env.mlflow.local"):
             shutil.copy2(ROOT / name, root / name)
         return cls(root)
 

@@ -1,29 +1,123 @@
-"""--stack containers without an engine: why, and what else."""
+"""--stack containers and auto without an engine that will do: why, in one line, and what else."""
 
-import socket
+import http.server
+import json
+import socketserver
+import threading
+from pathlib import Path
 
 import pytest
 
-from fixtures.backends import REGISTRY, Start, backend, choose, containers
+from fixtures import engine
+from fixtures.backends import REGISTRY, Start, backend, choose
 from fixtures.options import BACKENDS
 from fixtures.process import Ports
 from fixtures.settings import Settings
 from fixtures.waiting import StartFailure
 
 
-@pytest.mark.parametrize("address", ["unix:///nonexistent/docker.sock", "tcp://127.0.0.1:9", "tcp://h:99999"])
-def test_an_engine_that_does_not_answer(address, monkeypatch, tmp_path):
+@pytest.fixture
+def begin(tmp_path):
+    """begin(stack) -> the line with which it is refused."""
+
+    def refused(stack="containers"):
+        with pytest.raises(StartFailure) as caught:
+            backend(stack).begin(Start(Settings(stack=stack), tmp_path, "x", Ports(), print))
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return refused
+
+
+@pytest.fixture
+def version(tmp_path, monkeypatch):
+    """version(text) -> an engine that answers with this, and has no image."""
+    path = tmp_path / "docker.sock"
+    answer = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            known = self.path == "/version"
+            body = json.dumps(answer if known else {"message": "no such image"}).encode()
+            self.send_response(200 if known else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def address_string(self):
+            return "engine"
+
+        def log_message(self, *arguments):
+            """Be silent."""
+
+    def serve(text):
+        answer["Version"] = text
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+
+    with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield serve
+        server.shutdown()
+
+
+@pytest.mark.parametrize("stack", ["containers", "compose"])
+@pytest.mark.parametrize("address", ["unix:///nonexistent/docker.sock", "tcp://127.0.0.1:9"])
+def test_an_engine_that_does_not_answer(address, stack, monkeypatch, begin):
     monkeypatch.setenv("DOCKER_HOST", address)
-    begin = Start(Settings(stack="containers"), tmp_path, "x", Ports(), print)
-    with pytest.raises(StartFailure) as caught:
-        backend("containers").begin(begin)
-    assert f"no Docker engine answers at {address} (" in str(caught.value)
-    assert "use --stack embedded" in str(caught.value)
+    said = begin(stack)
+    assert said.startswith(f"--stack {stack}: no Docker engine answers at {address} (")
+    assert "DOCKER_HOST" in said
+    assert "use --stack embedded" in said
 
 
-def test_an_engine_that_answers():
-    with socket.create_server(("127.0.0.1", 0)) as engine:
-        assert containers.refusal(f"tcp://127.0.0.1:{engine.getsockname()[1]}") is None
+def test_an_engine_that_lets_us_not_in(monkeypatch, begin):
+    """Who may not use the socket is told of the group."""
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
+    monkeypatch.setattr(engine.Engine, "call", refuse)
+    said = begin()
+    assert "no rights at unix:///var/run/docker.sock" in said
+    assert "usermod -aG docker" in said
+
+
+def test_an_address_that_is_not_supported(monkeypatch, begin):
+    monkeypatch.setenv("DOCKER_HOST", "ssh://somebody@host")
+    assert "ssh is not supported; use unix:// or tcp://" in begin()
+
+
+def test_an_engine_that_is_too_old(version, begin):
+    version("19.3.15")
+    assert "is 19.3.15; 20.10 or newer is needed" in begin()
+
+
+def test_an_engine_without_the_images(version, begin):
+    version("28.2.2")
+    said = begin()
+    assert "has no image docker.io/library/postgres:17.6-bookworm" in said
+    assert "make images" in said
+
+
+def test_auto_says_why_it_takes_embedded(version, monkeypatch):
+    version("28.2.2")
+    name, why = choose(Settings())
+    assert (name, "has no image" in why) == ("embedded", True)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    from fixtures.backends.containers import lacking
+
+    lacking.cache_clear()
+    assert "no Docker engine answers" in choose(Settings())[1]
+    lacking.cache_clear()
+
+
+def test_a_docker_context_is_followed(monkeypatch, tmp_path):
+    """`docker context use` names the engine where DOCKER_HOST does not."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(engine, "context", lambda: ("rootless", "unix:///run/user/1000/docker.sock", False))
+    assert engine.address()[0].host == "unix:///run/user/1000/docker.sock"
+    assert engine.address()[1] == "Docker context 'rootless'"
 
 
 def test_every_backend_can_be_chosen_and_loaded():
@@ -31,4 +125,10 @@ def test_every_backend_can_be_chosen_and_loaded():
     for name in REGISTRY:
         assert callable(backend(name).begin)
         assert choose(Settings(stack=name)) == (name, "")
-    assert choose(Settings())[0] == "embedded"
+
+
+def test_the_engines_files_are_where_the_guard_looks():
+    """The guard calls the reaper by path, with no import of ours."""
+    folder = Path(engine.__file__).parent
+    assert "reaper.py" in (folder / "guard.py").read_text()
+    assert "from fixtures" not in (folder / "reaper.py").read_text()

@@ -14,7 +14,7 @@ from fixtures.settings import ROOT
 AREAS = ("health", "client", "load", "integration", "registry")
 SKIPPED_FOLDERS = {".venv", ".git", "reports", "__pycache__", ".mypy_cache", ".ruff_cache"}
 # The gate keeps a rate, which is to wait.
-SLEEPERS = {"fixtures/waiting.py", "fixtures/guard.py", "fixtures/gate.py"}
+SLEEPERS = {"fixtures/waiting.py", "fixtures/guard.py", "fixtures/reaper.py", "fixtures/gate.py"}
 REGISTRIES = re.compile(r"(files\.pythonhosted|pypi|test\.pypi|registry\.npmjs|conda\.anaconda)\.(org|com)|artifactory")
 
 

@@ -6,7 +6,7 @@ STACK = Stack(
     backend="embedded",
     ours=True,
     mlflow_uri="http://127.0.0.1:5000",
-    db_uri="postgresql://u:canary@127.0.0.1/d",
+    db_uri="postgresql://u:planted@127.0.0.1/d",
     s3=Bucket("http://127.0.0.1:9000", "mlflow", "artifacts", "key", "secret", region="us-east-1"),
     public_urls=("http://a", "http://b"),
     capabilities=frozenset({"sql", "s3"}),
@@ -38,6 +38,6 @@ def test_it_is_readable_by_its_owner_only(tmp_path):
 
 
 def test_its_secrets_are_known_and_not_shown():
-    assert set(STACK.secrets) == {"canary", "secret", "key"}
-    assert "canary" not in repr(STACK)
+    assert set(STACK.secrets) == {"planted", "secret", "key"}
+    assert "planted" not in repr(STACK)
     assert "'secret'" not in repr(STACK)

@@ -51,9 +51,8 @@ class Client:
 
 def ground(registry):
     numbers = itertools.count(1)
-    names = []
-    made = Ground(Client(), registry, "run", "s3://x", lambda word: f"rdy-0-{word}-{next(numbers)}", names.append)
-    return SimpleNamespace(made=made, names=names)
+    made = Ground(Client(), registry, "run", "s3://x", lambda word: f"rdy-0-{word}-{next(numbers)}")
+    return SimpleNamespace(made=made)
 
 
 def test_equal_seeds_take_equal_steps(tmp_path, monkeypatch):
@@ -137,12 +136,3 @@ def test_shortening_ends_in_time(monkeypatch):
     with pytest.raises(Finding, match="a lie"):
         walk(ground(registry).made, Walk(300, 3))
     assert len([1 for line in registry.seen if line.count("Version(") > 2]) <= 2
-
-
-def test_names_are_told_before_they_are_used():
-    """So that they are deleted at the end, whatever happens."""
-    used, place = [], ground(Registry())
-    place.made.client = SimpleNamespace(create_registered_model=lambda name: used.append(name in place.names))
-    with pytest.raises(AttributeError):  # this client knows no other call
-        walk(place.made, Walk(300))
-    assert used == [True] * len(used) != []

@@ -1,0 +1,91 @@
+"""The shipped Compose file, read as text: what it must not hold, and what must agree with other files."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from fixtures import images
+from fixtures.backends import embedded
+from fixtures.settings import ROOT
+
+SERVICES = (ROOT / "docker" / "services.yml").read_text()
+FOUND = yaml.safe_load(SERVICES)
+TEMPLATES = {name: (ROOT / name).read_text() for name in (".env.mlflow.local", ".env.mlflow.aws")}
+
+
+def test_the_image_pins_come_from_the_one_file():
+    (included,) = yaml.safe_load((ROOT / "docker-compose.mlflow.yml").read_text())["include"]
+    assert included == {"path": "docker/services.yml", "env_file": "docker/images.env", "project_directory": "."}
+    known = set(images.pinned())
+    for service in FOUND["services"].values():
+        assert set(re.findall(r"\$\{(\w+)", service["image"])) <= known
+
+
+def test_the_servers_program_is_the_one_of_its_file():
+    serve = (ROOT / "docker" / "mlflow" / "serve.py").read_text()
+    assert FOUND["services"]["mlflow-server"]["command"][2].strip() == serve.strip()
+    assert "$" not in serve  # Compose would take it for a variable
+
+
+@pytest.mark.parametrize("name", sorted(FOUND["services"]))
+def test_every_service_is_as_the_guide_and_more_asks(name):
+    service = FOUND["services"][name]
+    assert "container_name" not in service
+    assert service["logging"]["options"]["max-size"]
+    assert service["restart"] != "no"
+    for port in service.get("ports", ()):
+        assert re.match(r"\$\{\w+_BIND:-127\.0\.0\.1\}:\$\{\w+_PORT:-\d+\}:\d+$", port), port
+    if name != "minio-bucket":
+        assert service["healthcheck"]["test"]
+
+
+def test_volumes_and_networks_are_the_projects_own():
+    assert all(body is None for body in FOUND["volumes"].values())
+    assert "networks" not in FOUND
+
+
+def test_no_password_stands_anywhere_but_in_the_local_template():
+    assert re.findall(r"PASSWORD:-[^}]", SERVICES) == []
+    assert "POSTGRES_PASSWORD=\n" in TEMPLATES[".env.mlflow.aws"]
+    assert "minioadmin" not in SERVICES + TEMPLATES[".env.mlflow.aws"]
+
+
+def test_the_connection_limit_fits_the_pools():
+    given = FOUND["services"]["mlflow-server"]["environment"]
+    number = {name: int(re.search(r":-(\d+)\}", given[name]).group(1)) for name in list(embedded.recommended(1))[:3]}
+    workers, pool, overflow = number.values()
+    limit = int(re.search(r"MAX_CONNECTIONS:-(\d+)", SERVICES).group(1))
+    assert pool > embedded.THREADS
+    assert limit >= workers * embedded.ENGINES * (pool + overflow) + 20
+
+
+def test_what_our_findings_recommend_is_set():
+    assert set(embedded.recommended(5000)) <= set(FOUND["services"]["mlflow-server"]["environment"])
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "words"),
+    [
+        ("", 1, "Compose 2.24 or newer is needed, found: none"),
+        ("v2.23.3", 1, "found: v2.23.3"),
+        ("2.24.0", 0, "wrote .env.mlflow"),
+        ("2.40.3-desktop.1", 0, "wrote .env.mlflow"),
+        ("5.1.0", 0, "wrote .env.mlflow"),
+    ],
+)
+def test_setup_asks_for_a_compose_that_knows_the_file(tmp_path, says, code, words):
+    """Version 1, which has no `docker compose`, is refused in a line; what is newer is not."""
+    (tmp_path / "docker").mkdir()
+    shutil.copy2(ROOT / "docker" / "setup", tmp_path / "docker")
+    shutil.copy2(ROOT / ".env.mlflow.aws", tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "docker").write_text(f"#!/bin/sh\n[ -n '{says}' ] && echo '{says}'\n")
+    (tmp_path / "bin" / "docker").chmod(0o755)
+    path = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    done = subprocess.run([tmp_path / "docker" / "setup", "aws"], env=path, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert words in done.stdout + done.stderr
+    assert (tmp_path / ".env.mlflow").exists() == (code == 0)

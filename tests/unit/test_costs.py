@@ -1,0 +1,60 @@
+"""Budgets: what a selection is expected to take, and what is refused before anything is touched."""
+
+import json
+
+import pytest
+
+from fixtures import costs
+from fixtures.catalog import CheckInfo, checks
+from fixtures.costs import MARGIN, OPENING, UNKNOWN, entries, needed
+from fixtures.selection import Permission, chosen
+from fixtures.settings import MAX_BYTES, ROOT
+
+
+def check(name):
+    return CheckInfo(id=name, area="client", sentence="", remedy="")
+
+
+@pytest.fixture
+def known(tmp_path, monkeypatch):
+    """The figures of two files."""
+    monkeypatch.setattr(costs, "DATA", tmp_path / "costs.json")
+    costs.DATA.write_text(json.dumps({"suites/client/test_a.py": [3, 1000], "suites/client/test_b.py": [0, 10]}))
+
+
+def test_a_file_counts_once_however_many_of_its_checks_are_selected(known):
+    one, both = [check("suites/client/test_a.py::x")], [check(f"suites/client/test_a.py::{n}") for n in "xy"]
+    assert needed(one) == needed(both) == (3 + OPENING[0], int((1000 + OPENING[1]) * MARGIN))
+
+
+def test_files_add_up_and_the_opening_look_comes_once(known):
+    found = needed([check("suites/client/test_a.py::x"), check("suites/client/test_b.py::x")])
+    assert found == (3 + OPENING[0], int((1010 + OPENING[1]) * MARGIN))
+
+
+def test_a_file_that_was_never_measured_is_not_free(known):
+    assert needed([check("suites/client/test_new.py::x")])[0] == UNKNOWN[0] + OPENING[0]
+
+
+def test_every_file_of_the_suites_was_measured():
+    measured = json.loads(costs.DATA.read_text())
+    missing = set(entries(checks(ROOT))) ^ set(measured)
+    assert sorted(missing) == [], "python -m fixtures.costs --update PYTEST-OPTIONS"
+
+
+def test_the_slow_checks_of_a_file_have_a_figure_of_their_own(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    selected = [list(chosen(checks(ROOT), Permission(external=True, full=full), ["suites"], "")) for full in (0, 1)]
+    assert needed(selected[0])[0] < 400 < 1000 < needed(selected[1])[0]
+
+
+def test_the_default_run_on_a_live_server_fits_the_default_budget(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    runs, size = needed(chosen(checks(ROOT), Permission(external=True), ["suites"], ""))
+    assert runs > 20
+    assert 10_000_000 < size <= MAX_BYTES
+
+
+def test_it_says_how_it_is_called(capsys):
+    assert costs.main([]) == 4
+    assert "--update" in capsys.readouterr().err
