@@ -81,7 +81,7 @@ RAIDS = (
         Sabotage(
             "data sets get another digest",
             {f"{WORKFLOW}served_model_leads_to_its_data_and_its_pipeline": "data sets of models:/rdy-.*other"},
-            **trigger("datasets", "NEW.digest := 'other'; RETURN NEW;", when="NEW.name = 'holdout'"),
+            **trigger("datasets", "NEW.digest := 'other' || left(md5(random()::text), 6); RETURN NEW;", when="NEW.name = 'holdout'"),
         ),
         Sabotage(
             "inputs are taken and not stored",
