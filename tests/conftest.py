@@ -1,5 +1,7 @@
 """Fixtures of the project's own tests."""
 
+import signal
+
 import pytest
 
 from fixtures.settings import ROOT
@@ -8,6 +10,8 @@ from tests.lifecycle.support import Checkout, Stub, open_folder
 from tests.support_stack import private_stack
 
 collect_ignore = ["examples"]
+# A job in the background of a script is begun with Ctrl-C ignored, and so would be all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

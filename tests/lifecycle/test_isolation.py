@@ -172,6 +172,6 @@ def test_secrets_stay_secret(examples, scratch, stub):
     }
     done = examples.run(scratch, "--stack", "external", workers=2, env=env)
     assert done.code == 7, done.out
-    texts = [done.out, *(f.read_text() for f in done.report.iterdir())]
+    texts = [done.out, *(f.read_text() for f in done.report.rglob("*") if f.is_file())]
     assert len(texts) == 4
     assert [t for t in texts if CANARY in t] == []

@@ -184,6 +184,7 @@ def attack(target: Target, raid: Raid, folder: Path) -> Outcome:
         if aim.store_rules:
             endpoint = broken.enter_context(TamperProxy(endpoint, aim.store_rules)).url
         argv = [*raid.selection, "--stack", "external", "--mlflow-uri", uri, "-q"]
+        argv += ["--allow-load", "--max-bytes", "1GB"]
         argv += ["--s3-endpoint", endpoint, "--s3-bucket", stack.s3.name, "--report-dir", str(folder)]
         argv += ["--workers", str(aim.workers), "--pool-size", str(aim.pool)]
         argv += ["--depth", "full"] if raid.full else []

@@ -46,6 +46,8 @@ def models_grow_in_the_bucket(target: Target, aim: Aim) -> Iterator[None]:
     yield
 
 
+UNEQUAL = "'other' || left(md5(random()::text), 6)"  # pipelines at once bring the same data set
+
 RAIDS = (
     raid(
         "pipelines, exports and cards",
@@ -81,7 +83,7 @@ RAIDS = (
         Sabotage(
             "data sets get another digest",
             {f"{WORKFLOW}served_model_leads_to_its_data_and_its_pipeline": "data sets of models:/rdy-.*other"},
-            **trigger("datasets", "NEW.digest := 'other'; RETURN NEW;", when="NEW.name = 'holdout'"),
+            **trigger("datasets", f"NEW.digest := {UNEQUAL}; RETURN NEW;", when="NEW.name = 'holdout'"),
         ),
         Sabotage(
             "inputs are taken and not stored",
