@@ -9,6 +9,7 @@ pytest_plugins = (
     "fixtures.clients",
     "fixtures.samples",
     "fixtures.pipelines",
+    "fixtures.load.plan",
     "fixtures.registry.plan",
     "fixtures.report.plugin",
 )

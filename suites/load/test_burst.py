@@ -5,24 +5,24 @@ import contextlib
 import pytest
 
 from fixtures.load import messages
-from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once
-from fixtures.load.engine import drive
+from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once, summary
 from fixtures.load.judges import THREADS, WORKERS
+from fixtures.load.latency import Measured
 from fixtures.load.sessions import Sessions, left_behind, sees_others
 from fixtures.outcomes import OutOfScope, expect, expect_that
 
-pytestmark = pytest.mark.timeout(180)
 MOST = 320  # clients; a larger server is full as well when a few of its workers are
 
 
 @pytest.fixture(scope="module")
-def burst(stack, target, make_experiment, unique):
+def burst(stack, load, target, make_experiment, unique):
     """(what, history, run ids, sessions): forty clients a worker, with /health and a one-row read beside them."""
     clients = min((stack.workers or WORKERS) * THREADS, MOST)
     runs = messages.make_runs(target, make_experiment(), [unique("burst") for _ in range(clients)])
     watch = [messages.health(), messages.ask("runs/get", {"run_id": runs[0]})]
     with Sessions(stack.db_uri) if stack.db_uri else contextlib.nullcontext() as sessions:
-        history = drive(target, messages.spread(runs, batches=2, size=2), watch=watch, greeting=messages.health())
+        scripts = messages.spread(runs, batches=2 * load.scale, size=2)
+        history = load.drive(scripts, watch=watch, greeting=messages.health())
     return f"{clients} clients at once", history, runs, sessions
 
 
@@ -37,7 +37,7 @@ def test_full_burst_is_not_refused(burst, stack, note):
     nothing_refused(what, history.of("runs/log-batch"), stack)
 
 
-def test_full_burst_is_answered(burst):
+def test_full_burst_is_answered(burst, note):
     """A job that starts together with many others must be answered, or it hangs and does not know what was stored.
 
     Remedy: look in the server's log for workers that ended ("Child process died": uvicorn kills one that is busy for
@@ -45,6 +45,7 @@ def test_full_burst_is_answered(burst):
     proxies that close connections before the server answers (nginx: proxy_read_timeout).
     """
     what, history, *_ = burst
+    note(summary("log-batch", Measured.of(history.of("runs/log-batch"))))
     all_answered(what, history.of("runs/log-batch"))
 
 

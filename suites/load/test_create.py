@@ -4,22 +4,22 @@ import pytest
 
 from fixtures.load import messages
 from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once
-from fixtures.load.engine import drive
 from fixtures.load.race import race
 from fixtures.outcomes import expect, expect_that
 
-pytestmark = pytest.mark.timeout(180)
 CLIENTS, RUNS, PROCESSES = 16, 2, 3
 DEFAULT = "0"  # the id of the experiment in which the losers' runs land
 SQL_RUNS = "SELECT run_uuid, name FROM runs WHERE experiment_id = %s ORDER BY run_uuid"
 
 
 @pytest.fixture(scope="module")
-def created(target, make_experiment, unique):
+def created(load, make_experiment, unique):
     """(history, experiment id): sixteen clients that create two runs each."""
     experiment = make_experiment()
-    scripts = [[messages.create(experiment, unique("created")) for _ in range(RUNS)] for _ in range(CLIENTS)]
-    return drive(target, scripts), experiment
+    scripts = [
+        [messages.create(experiment, unique("created")) for _ in range(RUNS * load.scale)] for _ in range(CLIENTS)
+    ]
+    return load.drive(scripts), experiment
 
 
 def test_concurrent_runs_are_all_created(created, stack):

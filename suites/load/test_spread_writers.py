@@ -3,18 +3,17 @@
 import pytest
 
 from fixtures.load import messages
-from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once
-from fixtures.load.engine import drive
+from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once, summary
+from fixtures.load.latency import Measured
 
-pytestmark = pytest.mark.timeout(180)
-BATCHES = {16: 3, 40: 2}  # clients -> log-batch calls of each
+BATCHES = {1: 3, 4: 3, 16: 3, 40: 2}  # clients -> log-batch calls of each, times the scale
 
 
 @pytest.fixture(scope="module", params=BATCHES, ids="{}-clients".format)
-def writers(request, stack, target, make_experiment, unique):
+def writers(request, load, target, make_experiment, unique):
     """(what, history, run ids) of so many clients that wrote at the same time."""
     runs = messages.make_runs(target, make_experiment(), [unique("spread") for _ in range(request.param)])
-    history = drive(target, messages.spread(runs, BATCHES[request.param], 10))
+    history = load.drive(messages.spread(runs, load.scale * BATCHES[request.param], 10))
     return f"{request.param} clients", history, runs
 
 
@@ -28,7 +27,7 @@ def test_writers_to_their_own_runs_are_not_refused(writers, stack):
     nothing_refused(what, history, stack)
 
 
-def test_writers_to_their_own_runs_are_all_answered(writers):
+def test_writers_to_their_own_runs_are_all_answered(writers, note):
     """A training job whose request is never answered hangs for minutes and does not know what was stored.
 
     Remedy: look in the server's log for workers that ended ("Child process died": uvicorn kills one that is busy for
@@ -36,10 +35,11 @@ def test_writers_to_their_own_runs_are_all_answered(writers):
     proxies that close connections before the server answers (nginx: proxy_read_timeout).
     """
     what, history, _ = writers
+    note(summary(f"log-batch of {what}", Measured.of(history)))
     all_answered(what, history)
 
 
-def test_each_acknowledged_batch_is_stored_once(writers, target, doors):
+def test_each_acknowledged_batch_is_stored_once(writers, load, target, doors):
     """A metric that the server acknowledged under load is in the run's history, once, with its value.
 
     Remedy: search the server's log for the run ids named here; look for proxies that answer or repeat requests on their
@@ -47,7 +47,7 @@ def test_each_acknowledged_batch_is_stored_once(writers, target, doors):
     """
     what, history, runs = writers
     stored = messages.history_rows(target, [(run, key) for run in runs for key in messages.KEYS])
-    stored_once(f"batches of {what}, read through the API", history, stored)
+    stored_once(f"batches of {what}, read through the API", history, stored, load.ordered)
     if doors.sql is not None:
         stored_once(f"batches of {what}, read through SQL", history, messages.stored_metrics(doors.sql, runs))
         doors.proof.add("sql")

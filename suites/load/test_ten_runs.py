@@ -10,8 +10,6 @@ import pytest
 from fixtures.outcomes import NotProven, expect, expect_that, text
 from fixtures.readiness import LATE_TEXT
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @dataclass
 class Logged:

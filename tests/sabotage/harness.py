@@ -95,6 +95,7 @@ class Raid:
     beside: tuple[str, ...] = ()
     workers: int = 2
     full: bool = False
+    options: tuple[str, ...] = ()
 
     @property
     def catches(self) -> dict[str, str]:
@@ -108,9 +109,11 @@ class Raid:
         return sorted(chosen, key=lambda check: files.index(check.partition("::")[0]))
 
 
-def raid(name: str, *sabotages: Sabotage, beside: str = "", workers: int = 2, full: bool = False) -> Raid:
-    """A raid; `beside` holds checks apart by blanks; `workers` is what the run is told of the server."""
-    return Raid(name, sabotages, tuple(beside.split()), workers, full)
+def raid(
+    name: str, *sabotages: Sabotage, beside: str = "", workers: int = 2, full: bool = False, options: str = ""
+) -> Raid:
+    """A raid; `beside` and further `options` hold words apart by blanks; `workers` is what is said of the server."""
+    return Raid(name, sabotages, tuple(beside.split()), workers, full, tuple(options.split()))
 
 
 _numbers = itertools.count(1)
@@ -185,6 +188,7 @@ def attack(target: Target, raid: Raid, folder: Path) -> Outcome:
         argv += ["--s3-endpoint", endpoint, "--s3-bucket", stack.s3.name, "--report-dir", str(folder)]
         argv += ["--workers", str(aim.workers), "--pool-size", str(aim.pool)]
         argv += ["--depth", "full"] if raid.full else []
+        argv += ["--allow-load", *raid.options]
         argv += [word for url in aim.public_urls for word in ("--public-url", url)]
         secret = {
             "READINESS_DB_URI": aim.db_uri,

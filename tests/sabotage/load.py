@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fixtures.settings import ROOT
 from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
-from tests.sabotage.lies import after, api, has, in_list, lie, nth, only, refused
-from tests.sabotage.rules import Action, Forward, Request, Response, Rule, answer, at, drop, every_nth
+from tests.sabotage.lies import after, api, has, ignored, in_list, lie, nth, only, refused
+from tests.sabotage.rules import Action, Forward, Request, Response, Rule, answer, at, delay, drop, every_nth
 
-BURST, CREATE, SAME, SPREAD, TEN = (
-    f"load/test_{name}.py::test_" for name in ("burst", "create", "same_run", "spread_writers", "ten_runs")
+BURST, CREATE, SAME, SPREAD, TEN, ASYNC, INPUTS, MIXED, STARVED = (
+    f"load/test_{name}.py::test_"
+    for name in (
+        *("burst", "create", "same_run", "spread_writers", "ten_runs"),
+        *("async", "inputs", "operations", "starvation"),
+    )
 )
+SLO = f"--slo {ROOT}/tests/sabotage/slo.toml"
 TOO_SMALL = "QueuePool limit.*MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"
 NO_CONNECTION = refused(
     400, "BAD_REQUEST", "QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00"
@@ -74,6 +80,9 @@ RAIDS = (
                 f"{SAME}metrics_of_a_shared_run_are_stored_once": r"lost: metric_\d+ step",
                 f"{SAME}single_metrics_are_all_in_the_history": r"lost: loss step",
                 f"{TEN}ten_concurrent_runs_keep_every_value": "metrics of run.*read through SQL",
+                f"{ASYNC}asynchronous_logging_is_stored_after_a_flush": r"metrics after a flush.*[1-9] wrong: loss",
+                f"{ASYNC}asynchronous_logging_without_a_flush_is_stored_when_the_run_ends": r"[1-9] wrong: loss step",
+                f"{MIXED}metrics_of_a_mixed_load_are_stored_once": r"lost: (batch|single) step \d+ of run",
                 "client/test_values.py::test_a_full_batch_is_stored_whole": "entries, among them",
             },
             **trigger("metrics", "IF count() % 50 = 0 THEN RETURN NULL; END IF; RETURN NEW;"),
@@ -93,6 +102,11 @@ RAIDS = (
                 f"{SAME}a_contested_param_keeps_the_value_of_its_winner": "of client",
             },
             lie("all win", api("runs/log-parameter"), only(has("of client "), all_win)),
+        ),
+        Sabotage(
+            "data sets are acknowledged and not kept",
+            {f"{INPUTS}concurrent_inputs_are_stored_once": r"lost: data-\d step 0 of run"},
+            lie("inputs", api("runs/log-inputs"), every_nth(8, ignored())),
         ),
         Sabotage(
             "runs do not end",
@@ -119,6 +133,18 @@ RAIDS = (
                 f"{SAME}writers_to_one_run_are_not_refused": TOO_SMALL,
             },
             lie("pool", api("runs/log-batch"), every_nth(6, NO_CONNECTION)),
+        ),
+        Sabotage(
+            "data sets and params find no connection",
+            {
+                f"{INPUTS}concurrent_inputs_are_not_refused": TOO_SMALL,
+                f"{MIXED}operations_of_a_mixed_load_are_served": TOO_SMALL,
+                f"{SAME}a_param_that_all_processes_log_alike_is_stored": TOO_SMALL,
+            },
+            lambda: [
+                Rule("inputs", api("runs/log-inputs"), every_nth(6, NO_CONNECTION)),
+                Rule("agreed", api("runs/log-parameter"), only(has("agreed_"), every_nth(6, NO_CONNECTION))),
+            ],
         ),
         Sabotage(
             "one create in six finds no connection",
@@ -154,6 +180,26 @@ RAIDS = (
         beside=f"{BURST}full_burst_is_answered {SPREAD}writers_to_their_own_runs_are_all_answered "
         "health/test_services.py::test_registry_answers",
         workers=1,
+    ),
+    raid(
+        "limits of the operators",
+        Sabotage(
+            "reads are slow",
+            {
+                f"{MIXED}each_operation_keeps_the_limits_of_its_operators": "get-run under .*max [1-9].*not 1.00 s",
+                f"{STARVED}small_reads_beside_slow_searches_keep_their_limit": "beside 40 .*max [1-9].*not 1.00 s",
+            },
+            lie("slow", api("runs/get"), delay(1.5)),
+        ),
+        Sabotage(
+            "reads are limited beside searches",
+            {f"{STARVED}small_reads_beside_slow_searches_are_answered": "beside 40 searches.*429"},
+            lie("429", api("runs/get"), every_nth(9, answer(429, "slow down"))),
+        ),
+        beside=f"{SPREAD}writers_to_their_own_runs_are_not_refused {CREATE}concurrent_runs_are_all_created "
+        f"{INPUTS}concurrent_inputs_are_not_refused",
+        workers=1,
+        options=SLO,
     ),
     raid(
         "connections that break, and a race",

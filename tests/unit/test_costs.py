@@ -36,6 +36,13 @@ def test_a_file_that_was_never_measured_is_not_free(known):
     assert needed([check("suites/client/test_new.py::x")])[0] == UNKNOWN[0] + OPENING[0]
 
 
+def test_a_larger_load_takes_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(costs, "DATA", tmp_path / "costs.json")
+    costs.DATA.write_text(json.dumps({"suites/client/test_a.py": [3, 1000], "suites/load/test_b.py": [4, 10]}))
+    selected = [check("suites/client/test_a.py::x"), check("suites/load/test_b.py::x")]
+    assert needed(selected, 10) == (3 + 40 + OPENING[0], int((1100 + OPENING[1]) * MARGIN))
+
+
 def test_every_file_of_the_suites_was_measured():
     measured = json.loads(costs.DATA.read_text())
     missing = set(entries(checks(ROOT))) ^ set(measured)

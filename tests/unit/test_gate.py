@@ -12,7 +12,11 @@ import requests
 from fixtures import gate as gates
 from fixtures.gate import Gate, Limits, Refused
 from fixtures.journal import Entry, Journal, read
+from fixtures.load import history as load
+from fixtures.load.arrivals import Arrivals, constant
+from fixtures.load.engine import Target, drive
 from fixtures.outcomes import NotProven
+from tests.unit.told_server import serving
 
 PREFIX = "rdy-gate-"
 HOST = "http://mlflow.example"
@@ -228,3 +232,59 @@ def test_an_answer_beyond_the_budget_is_not_read(served):
         requests.get(f"{url}/said")
     assert gate.spent() == (0, 1)
     assert all(gates.taken(file.open("a")) for file in gate.folder.glob("slot-*"))
+
+
+@pytest.fixture
+def answering():
+    """A server that answers each request with two bytes."""
+    with serving() as server:
+        yield server
+
+
+def creates(count, experiment="7"):
+    body = json.dumps({"experiment_id": experiment, "run_name": "stray"}).encode()
+    return [load.Request("runs/create", "POST", "/api/2.0/mlflow/runs/create", body)] * count
+
+
+@pytest.fixture
+def standing_gate(make, answering, monkeypatch):
+    """standing_gate(...limits) -> a gate through which the load engine's requests to `answering` pass."""
+
+    def stand(**limits):
+        gate = make(host=answering.uri, **limits)
+        monkeypatch.setattr(gates, "STANDING", [gate])
+        return gate
+
+    return stand
+
+
+def test_load_is_counted_request_by_request(standing_gate, answering):
+    gate = standing_gate()
+    greeting = load.Request("hello", "GET", "/health")
+    assert len(drive(Target.of(answering.uri), [creates(5), creates(5)], greeting=greeting).ok) == 10
+    runs, size = gate.spent()
+    assert runs == 10
+    assert size >= 10 * (len(creates(1)[0].body) + 2) + 2 * 2
+
+
+def test_load_ends_where_a_budget_is_spent(standing_gate, answering):
+    standing_gate(max_runs=7)
+    with pytest.raises(NotProven, match="--max-runs 7 is spent"):
+        drive(Target.of(answering.uri), [creates(9)])
+    assert len(answering.heads) == 7
+
+
+def test_load_makes_nothing_without_the_prefix(standing_gate, answering):
+    standing_gate()
+    with pytest.raises(Refused, match="has not this run's prefix"):
+        drive(Target.of(answering.uri), [creates(1, experiment="0")])
+    assert answering.heads == []
+
+
+def test_load_keeps_to_the_rate(standing_gate, answering):
+    standing_gate(max_rate=50)
+    history = drive(Target.of(answering.uri), [creates(5) for _ in range(3)])
+    starts = sorted(o.start for o in history.ok)
+    assert starts[-1] - starts[0] >= 13 / 50
+    with pytest.raises(NotProven, match="--max-rate 50 is less than the 100 requests a second"):
+        drive(Target.of(answering.uri), arrivals=[Arrivals(creates(5), constant(100.0, 5))])

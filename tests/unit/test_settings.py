@@ -76,6 +76,8 @@ def test_stray_variables_aim_at_nothing(tmp_path):
         ({**EXTERNAL, "pool-size": "-1"}, ["--pool-size", "whole number"]),
         ({"mlflow-port": "0"}, ["--mlflow-port", "65535"]),
         ({"depth": "deep"}, ["--depth", "full"]),
+        ({"load-scale": "0"}, ["--load-scale", "whole number from 1 to 1000"]),
+        ({"slo": "nowhere.toml"}, ["--slo: nowhere.toml: cannot be read"]),
     ],
 )
 def test_what_is_refused(tmp_path, given, words):
@@ -177,6 +179,17 @@ def test_the_walk_through_the_registry(tmp_path):
 def test_a_walk_that_is_none_is_refused(value, tmp_path):
     with pytest.raises(pytest.UsageError, match=r"--registry-steps: .* is no number of steps"):
         settings(tmp_path, registry_steps=value)
+
+
+def test_limits_reach_the_workers_and_wrong_ones_are_refused(tmp_path):
+    (tmp_path / "slo.toml").write_text('[log-batch]\np95 = "200 ms"\n')
+    given = settings(tmp_path, {"READINESS_SLO": "slo.toml"}, load_scale="5")
+    assert (given.slo, given.load_scale) == (tmp_path / "slo.toml", 5)
+    save_settings(given, tmp_path)
+    assert load_settings(tmp_path) == given
+    (tmp_path / "slo.toml").write_text('[log-batch]\np95 = "200"\n')
+    with pytest.raises(Usage, match=r"^--slo: slo.toml: log-batch.p95: '200' is no number with a unit; write "):
+        settings(tmp_path, slo="slo.toml")
 
 
 def test_an_unwritable_report_folder_is_refused(tmp_path):

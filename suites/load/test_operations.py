@@ -1,0 +1,89 @@
+"""A mixed open loop, as a fleet of jobs and people makes it: requests come when they come, whoever waits (`--slo`)."""
+
+import pytest
+
+from fixtures.load import messages
+from fixtures.load.arrivals import Arrivals, constant, poisson
+from fixtures.load.claims import all_answered, every_outcome_known, keeps, nothing_refused, stored_once, summary
+from fixtures.load.engine import BURST_SECONDS
+from fixtures.load.latency import Measured
+from fixtures.load.limits import OPERATIONS, Limits
+
+RATES = {  # a second, where the operators state none
+    **{"log-batch": 4.0, "log-metric": 4.0, "log-param": 2.0, "log-inputs": 1.0},
+    **{"create-run": 1.0, "get-run": 4.0, "search-runs": 1.0, "health": 2.0},
+}
+SECONDS, RUNS, BATCH, SEED = 3.0, 8, 5, 55
+
+
+def requests(operation, count, runs, experiment, unique):
+    """So many requests of one kind, spread over `runs`."""
+    make = {
+        "log-batch": lambda n, run: messages.batch(
+            run, [messages.point(run, "batch", n * BATCH + i) for i in range(BATCH)]
+        ),
+        "log-metric": lambda n, run: messages.metric(messages.point(run, "single", n)),
+        "log-param": lambda n, run: messages.param(run, f"param_{n}", "x"),
+        "log-inputs": lambda n, run: messages.inputs(run, "data", f"digest-{n}"),
+        "create-run": lambda n, run: messages.create(experiment, unique("mixed")),
+        "get-run": lambda n, run: messages.read(run),
+        "search-runs": lambda n, run: messages.search(experiment, 5),
+        "health": lambda n, run: messages.health(),
+    }[operation]
+    return [make(n, runs[n % len(runs)]) for n in range(count)]
+
+
+@pytest.fixture(scope="module")
+def mixed(load, target, make_experiment, unique):
+    """(history, run ids): every operation at its own rate at the same time."""
+    experiment = make_experiment()
+    runs = messages.make_runs(target, experiment, [unique("mixed") for _ in range(RUNS)])
+    arrivals = []
+    for number, (operation, usual) in enumerate(RATES.items()):
+        limits = load.limits.get(operation, Limits())
+        rate = limits.rate or usual
+        count = max(2, round(rate * SECONDS * load.scale), limits.needed)
+        due = constant(rate, count) if limits.rate else poisson(rate, count, SEED + number)
+        arrivals.append(Arrivals(requests(operation, count, runs, experiment, unique), due))
+    longest = max(a.due[-1] for a in arrivals)
+    return load.drive(arrivals=arrivals, limit=BURST_SECONDS + longest), runs
+
+
+def test_operations_of_a_mixed_load_are_served(mixed, stack):
+    """Jobs that log and people that look at runs use a server at the same time: it must serve them all.
+
+    Remedy: look for the quoted message in the server's log; a limit in a proxy shows as 429, 502, 503 or 504 (nginx:
+    limit_req, limit_conn, worker_connections), a crash of a worker as a connection that was reset.
+    """
+    history, _ = mixed
+    nothing_refused("a mixed load", history, stack)
+    all_answered("a mixed load", history)
+
+
+def test_metrics_of_a_mixed_load_are_stored_once(mixed, load, target, doors):
+    """What was logged while others read, searched and made runs is stored, once, with its value.
+
+    Remedy: search the server's log for the run ids named here; look for proxies that answer or repeat requests on their
+    own, for triggers and rules on the table metrics, and whether all workers use the same database.
+    """
+    history, runs = mixed
+    writes = history.of("runs/log-batch", "runs/log-metric")
+    stored = messages.history_rows(target, [(run, key) for run in runs for key in ("batch", "single")])
+    stored_once("metrics of a mixed load, read through the API", writes, stored, load.ordered)
+    if doors.sql is not None:
+        stored_once("metrics of a mixed load, read through SQL", writes, messages.stored_metrics(doors.sql, runs))
+        doors.proof.add("sql")
+    every_outcome_known("a mixed load", writes)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_each_operation_keeps_the_limits_of_its_operators(operation, mixed, load, note):
+    """What the operators demand of an operation (--slo) is kept under a mixed load; without demands it is reported.
+
+    Remedy: see which resource is full at that time: the server's CPU (more workers or machines), Postgres (slow
+    statements, disk), the connection pool; or state a limit that this deployment can keep.
+    """
+    history, _ = mixed
+    found = Measured.of(history.of(OPERATIONS[operation]))
+    note(summary(operation, found))
+    keeps(f"{operation} under a mixed load", found, load.limits.get(operation))

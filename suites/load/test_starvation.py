@@ -1,0 +1,61 @@
+"""Whether slow requests starve small ones (F55): MLflow's request threads, 40 a worker, serve both."""
+
+import pytest
+
+from fixtures.load import messages
+from fixtures.load.arrivals import Arrivals, constant
+from fixtures.load.claims import all_answered, keeps, nothing_refused, summary
+from fixtures.load.engine import BURST_SECONDS
+from fixtures.load.judges import THREADS, WORKERS
+from fixtures.load.latency import Measured
+from fixtures.load.limits import BESIDE, Limits
+from fixtures.outcomes import expect
+
+MOST = 320  # clients; a larger server is full as well when a few of its workers are
+RUNS, METRICS = 3, 250  # what makes a search slow: every metric of each run it finds
+RATE, SECONDS = 20.0, 1.0
+
+
+@pytest.fixture(scope="module")
+def beside(stack, load, target, make_experiment, unique):
+    """(reads alone, reads beside searches, clients): small reads at a constant rate, then again while searches run."""
+    experiment = make_experiment()
+    runs = messages.make_runs(target, experiment, [unique("wide") for _ in range(RUNS)])
+    wide = [[messages.batch(run, [messages.point(run, f"metric_{n}", 0) for n in range(METRICS)])] for run in runs]
+    messages.done(load.drive(wide))
+    small = messages.make_runs(target, make_experiment(), [unique("small")])[0]
+    count = max(round(RATE * SECONDS * load.scale), load.limits.get(BESIDE, Limits()).needed)
+    reads = Arrivals([messages.read(small)] * count, constant(RATE, count))
+    clients = min((stack.workers or WORKERS) * THREADS, MOST)
+    searches = [[messages.search(experiment, RUNS)] * load.scale] * clients
+    time = {"limit": BURST_SECONDS * load.scale + count / RATE}
+    alone = load.drive(arrivals=[reads], **time)
+    both = load.drive(searches, arrivals=[reads], greeting=messages.health(), **time)
+    return alone, both, clients, small
+
+
+def test_small_reads_beside_slow_searches_are_answered(beside, stack):
+    """Someone who opens a run while dashboards search must get that run, be it late, and not an error.
+
+    Remedy: look for the quoted message in the server's log, and for limits in a proxy (429, 502, 503, 504).
+    """
+    _, both, clients, small = beside
+    what = f"run {small} read beside {clients} searches"
+    reads = both.of("runs/get")
+    nothing_refused(what, reads, stack)
+    all_answered(what, reads)
+    expect("the run read", {messages.run_id(read.answer) for read in reads.ok}, {small})
+
+
+def test_small_reads_beside_slow_searches_keep_their_limit(beside, load, note):
+    """How long a small read waits while searches keep every request thread: reported, and judged by --slo only.
+
+    Remedy: plain MLflow serves both with the same 40 threads of a worker: give searches a server of their own on the
+    same database, limit them in the proxy (nginx: limit_conn for runs/search), or run more workers.
+    """
+    alone, both, clients, _ = beside
+    before, found = Measured.of(alone.of("runs/get")), Measured.of(both.of("runs/get"))
+    note(summary("get-run alone", before))
+    note(summary(f"get-run beside {clients} searches", found))
+    note(summary("search-runs", Measured.of(both.of("runs/search"))))
+    keeps(f"get-run beside {clients} searches", found, load.limits.get(BESIDE))

@@ -1,0 +1,158 @@
+"""Histograms and the limits of operators, with plain data."""
+
+import pytest
+
+from fixtures.load.history import History, Operation, Outcome
+from fixtures.load.latency import Measured, Spread, samples, time
+from fixtures.load.limits import KNOWN, Limits, broken, read, unjudged
+
+
+def operations(latencies, lag=0.0, outcome=Outcome.OK, gap=1.0):
+    return [
+        Operation(0, n, "runs/get", (), n * gap, n * gap + lag, n * gap + seconds, outcome, 200)
+        for n, seconds in enumerate(latencies)
+    ]
+
+
+def measured(latencies, lag=0.0, failed=0, **options):
+    ops = operations(latencies, lag, **options) + operations([0.1] * failed, lag, Outcome.REFUSED)
+    return Measured.of(History(tuple(ops), {"runs/get": len(ops)}))
+
+
+def test_a_percentile_needs_ten_samples_beyond_it():
+    assert [samples(name) for name in ("p50", "p95", "p99")] == [20, 200, 1000]
+    few, many = Spread([0.01] * 199), Spread([0.01] * 200)
+    assert (few.percentile("p50"), few.percentile("p95")) == (pytest.approx(0.01, rel=0.002), None)
+    assert many.percentile("p95") == pytest.approx(0.01, rel=0.002)
+    assert many.percentile("p99") is None
+
+
+def test_the_maximum_is_always_shown():
+    assert str(Spread([0.5])) == "max 500 ms of 1"
+    assert str(Spread([0.01] * 19 + [2.5])) == "p50 10 ms, max 2.50 s of 20"
+    assert str(Spread()) == "none"
+
+
+def test_what_takes_no_time_or_too_much_is_counted():
+    spread = Spread([0.0, 99_999.0])
+    assert len(spread) == 2
+    assert spread.maximum == pytest.approx(3600, rel=0.002)
+
+
+def test_merged_histograms_are_as_one():
+    parts = [[0.001 * n for n in range(1, 300)], [0.004 * n for n in range(1, 900)]]
+    one, merged = Spread([*parts[0], *parts[1]]), Spread.decode(Spread(parts[0]).encode())
+    merged.add(Spread(parts[1]))
+    assert str(merged) == str(one)
+    assert merged.rank(0.99) == pytest.approx(sorted(parts[0] + parts[1])[int(0.99 * 1198)], rel=0.01)
+
+
+def test_merged_measurements_are_as_one():
+    halves = measured([0.1] * 300, failed=4), measured([0.3] * 700, gap=2.0)
+    whole = Measured.merged(halves)
+    assert (whole.done, whole.failed, len(whole.latency), len(whole.lag)) == (1000, 4, 1000, 1004)
+    assert (whole.first, whole.last) == (pytest.approx(0.1), pytest.approx(1398.3))
+    assert whole.latency.percentile("p99") == pytest.approx(0.3, rel=0.002)
+
+
+def test_latency_counts_from_when_it_was_due_and_service_from_when_it_was_sent():
+    found = measured([0.5] * 20, lag=0.4)
+    assert found.latency.maximum == pytest.approx(0.5, rel=0.002)
+    assert found.service.maximum == pytest.approx(0.1, rel=0.002)
+
+
+@pytest.mark.parametrize(
+    ("latency", "lag", "void"), [(0.01, 0.0019, 0), (0.01, 0.003, 1), (0.5, 0.04, 0), (0.5, 0.06, 1)]
+)
+def test_the_lag_of_the_engine_voids_latency(latency, lag, void):
+    assert bool(measured([latency] * 50, lag).spoiled) is bool(void)
+
+
+def test_the_rate_is_of_what_was_done():
+    assert measured([0.2] * 11, gap=0.1).rate == pytest.approx(10)
+    assert measured([0.2]).rate == 0.0
+
+
+@pytest.mark.parametrize(
+    ("limits", "seen"),
+    [
+        (Limits(p50=0.05), ["p50 100 ms, not 50 ms"]),
+        (Limits(p95=0.05, max=0.05), ["p95 100 ms, not 50 ms", "max 100 ms, not 50 ms"]),
+        (Limits(rate=2.0), ["rate 1/s, not 2/s"]),
+        (Limits(errors=0.05), ["errors 9.091% (20), not 5.000%"]),
+        (Limits(p50=0.2, p95=0.2, max=0.2, rate=1.0, errors=0.1), []),
+    ],
+)
+def test_every_limit_that_is_broken_is_named(limits, seen):
+    assert broken(limits, measured([0.1] * 200, failed=20)) == seen
+
+
+def test_the_length_of_the_last_answers_is_no_lack_of_rate():
+    """Falling behind by half a second is none, by two it is."""
+    for slower, kept in ((0.5, True), (2.0, False)):
+        found = measured([0.1] * 19 + [0.1 + slower], gap=0.1)
+        assert (broken(Limits(rate=10.0), found) == []) is kept
+
+
+def test_errors_are_judged_where_the_lag_voids_the_rest():
+    found = measured([0.1] * 200, lag=0.09, failed=20)
+    limits = Limits(p50=0.01, max=0.01, rate=9.0, errors=0.01)
+    assert broken(limits, found) == ["errors 9.091% (20), not 1.000%"]
+    assert "sent late" in unjudged(limits, found)[0]
+    assert unjudged(Limits(errors=0.01), found) == []
+
+
+def test_too_few_for_a_percentile_is_not_judged():
+    assert broken(Limits(p99=0.01), measured([0.1] * 200)) == []
+    assert unjudged(Limits(p99=0.01), measured([0.1] * 200)) == ["p99 of 200 requests that were done: too few"]
+    assert Limits(p95=1.0).needed == 200
+    assert Limits(errors=0.1, max=1.0).needed == 0
+
+
+def test_a_server_that_does_nothing_breaks_every_limit():
+    assert broken(Limits(p50=9.0), measured([], failed=5)) == ["none of 5 was done"]
+
+
+def test_a_file_of_limits(tmp_path):
+    file = tmp_path / "slo.toml"
+    file.write_text(
+        '[log-batch]\np50 = "50 ms"\np95="0.2 s"\np99 = "1min"\nmax = "900us"\nerrors = "0.1 %"\nrate = "120/min"\n'
+        '[get-run-beside-searches]\nmax = "5 s"\n'
+    )
+    first = Limits(0.05, 0.2, 60.0, pytest.approx(0.0009), pytest.approx(0.001), 2.0)
+    assert read(file) == {"log-batch": first, "get-run-beside-searches": Limits(max=5.0)}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["no limits", "log-batch"]),
+        ("[log-batch", ["no TOML"]),
+        ('[log_batch]\np50 = "1 s"', ["unknown operation 'log_batch'", *KNOWN]),
+        ("log-batch = 7", ["[log-batch] is no table"]),
+        ("[log-batch]", ["[log-batch] is no table"]),
+        ('[log-batch]\np90 = "1 s"', ["log-batch: unknown limit 'p90'", "p50", "rate"]),
+        ('[log-batch]\np50 = "1 h"', ["log-batch.p50: '1 h'", '"250 ms"']),
+        ("[log-batch]\np50 = 200", ["log-batch.p50: 200 ", '"250 ms"']),
+        ('[log-batch]\np50 = "0 ms"', ["log-batch.p50: '0 ms'"]),
+        ('[log-batch]\nerrors = "0.1"', ["log-batch.errors: '0.1'", '"0.1 %"']),
+        ('[log-batch]\nerrors = "101 %"', ["more than all"]),
+        ('[log-batch]\nrate = "20"', ["log-batch.rate: '20'", '"20/s"']),
+        ('[get-run-beside-searches]\nrate = "20/s"', ["has no rate"]),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_in_one_line(tmp_path, text, words):
+    (tmp_path / "slo.toml").write_text(text)
+    with pytest.raises(ValueError, match=r"\S") as caught:
+        read(tmp_path / "slo.toml")
+    assert [w for w in words if w not in str(caught.value)] == []
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="cannot be read"):
+        read(tmp_path / "none.toml")
+
+
+def test_times_are_shown_as_people_read_them():
+    assert [time(s) for s in (0.00042, 0.0312, 0.25, 1.4)] == ["0.42 ms", "31.2 ms", "250 ms", "1.40 s"]
