@@ -18,6 +18,23 @@ def holder(folder, name, exclusive, log, until):
         log.put(f"{name} out")
 
 
+class Log:
+    """What happened, in the order of the writing: a queue's feeder thread would let a later word overtake."""
+
+    def __init__(self):
+        self.reader, self.writer = processes.Pipe(duplex=False)
+
+    def put(self, word):
+        self.writer.send_bytes(word.encode())  # one write, whole: it is shorter than PIPE_BUF
+
+    def get(self, timeout):
+        assert self.reader.poll(timeout), "nothing happened"
+        return self.reader.recv_bytes().decode()
+
+    def empty(self):
+        return not self.reader.poll(0)
+
+
 @pytest.fixture
 def begin(tmp_path):
     """begin(name, exclusive) -> (process, event that lets it go); what happens is in begin.log."""
@@ -30,7 +47,7 @@ def begin(tmp_path):
         started.append((process, until))
         return until
 
-    make.log = processes.Queue()
+    make.log = Log()
     yield make
     for process, until in started:
         until.set()
@@ -73,7 +90,7 @@ def test_a_waiting_writer_stops_new_readers(begin):
 
 
 def test_the_end_of_a_process_gives_its_lock_back(tmp_path, begin):
-    log, until = processes.Queue(), processes.Event()
+    log, until = Log(), processes.Event()
     dying = processes.Process(target=holder, args=(tmp_path, "dying", True, log, until))
     dying.start()
     assert log.get(timeout=10) == "dying in"
