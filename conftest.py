@@ -11,5 +11,6 @@ pytest_plugins = (
     "fixtures.pipelines",
     "fixtures.load.plan",
     "fixtures.registry.plan",
+    "fixtures.figures",
     "fixtures.report.plugin",
 )
