@@ -158,7 +158,7 @@ class Begun:
     def folders(self) -> list[Path]:
         return sorted((self.scratch / "tmp").glob(f"{PREFIX}*"))
 
-    def wait_until(self, what: str, true: Callable[[], object], seconds: float = 90) -> None:
+    def wait_until(self, what: str, true: Callable[[], object], seconds: float = 180) -> None:
         """Wait until `true` says so; the run's end ends the wait."""
 
         def look() -> None:
