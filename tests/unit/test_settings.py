@@ -202,3 +202,10 @@ def test_options_and_values_reach_workers_as_one_word():
     given = ["suites/health", "--report-dir", "/tmp/out", "--stack=embedded", "--keep-stack", "-k", "x", "--depth"]
     expected = ("suites/health", "--report-dir=/tmp/out", "--stack=embedded", "--keep-stack", "-k", "x", "--depth")
     assert joined(given, {"--report-dir", "--stack", "--depth"}) == expected
+
+
+def test_load_has_a_budget_of_its_own_for_each_scale(tmp_path):
+    usual = settings(tmp_path, **EXTERNAL).max_bytes
+    once, thrice = (settings(tmp_path, **EXTERNAL, allow_load=True, load_scale=n).max_bytes for n in ("1", "3"))
+    assert (usual, once, thrice) == (100_000_000, 200_000_000, 400_000_000)
+    assert settings(tmp_path, **EXTERNAL, allow_load=True, max_bytes="20MB").max_bytes == 20_000_000
