@@ -12,5 +12,7 @@ pytest_plugins = (
     "fixtures.load.plan",
     "fixtures.registry.plan",
     "fixtures.figures",
+    "fixtures.bench.plugin",
+    "fixtures.bench.measuring",
     "fixtures.report.plugin",
 )
