@@ -14,5 +14,7 @@ pytest_plugins = (
     "fixtures.figures",
     "fixtures.bench.plugin",
     "fixtures.bench.measuring",
+    "fixtures.bench.beside",
+    "fixtures.bench.growing",
     "fixtures.report.plugin",
 )

@@ -43,7 +43,9 @@ def test_a_logged_batch_is_stored_while_it_is_timed(size, measure, line, make_ru
         request = messages.batch(run, rows)
         return lambda: line(request)
 
-    measure(begin, lambda: seen_by_all(f"batches of {size}", target, sql_door, run, meant), rounds=20 if size < 1000 else 8)
+    measure(
+        begin, lambda: seen_by_all(f"batches of {size}", target, sql_door, run, meant), rounds=20 if size < 1000 else 8
+    )
 
 
 @pytest.mark.parametrize("kind", ["log_metric", "log_param"])
@@ -96,4 +98,11 @@ def test_asynchronous_points_are_stored_while_they_are_timed(
 
         return operate
 
-    measure(begin, lambda: seen_by_all("asynchronous points", target, sql_door, run, meant), rounds=3, warm=1, times=1)
+    measure(
+        begin,
+        lambda: seen_by_all("asynchronous points", target, sql_door, run, meant),
+        rounds=5,
+        warm=1,
+        times=1,
+        several=True,
+    )
