@@ -100,13 +100,17 @@ def test_direct_artifacts_are_whole_after_they_were_timed(size, way, measure, s3
         with s3_finding(f"PUT of {size} bytes to s3://{s3.bucket}/{key}", "stored"):
             s3.client.put_object(Bucket=s3.bucket, Key=key, Body=data)
 
+    def get():
+        with s3_finding(f"GET of s3://{s3.bucket}/{keys[0]}", "the bytes that were stored"):
+            got.append(s3.read(keys[0]))
+
     def compare():
         while got:
             expect(f"sha256 of {size} bytes fetched from s3://{s3.bucket}/{keys[0]}", sha(got.pop()), sha(data))
 
     def begin():
         compare()
-        return put if way == "up" else lambda: got.append(s3.read(keys[0]))
+        return put if way == "up" else get
 
     def holds():
         compare()

@@ -10,7 +10,7 @@ from fixtures.load import messages
 from fixtures.outcomes import expect
 
 OPERATIONS = ("get_run", "log_metric", "history", "search_filter", "search_by_metric", "search_page")
-SIZES = [10, 1000, pytest.param(100_000, marks=pytest.mark.full_depth)]
+SIZES = [10, 1000, 10_000, pytest.param(100_000, marks=pytest.mark.full_depth)]
 OTHER = 4711
 pytestmark = pytest.mark.requires("private", "sql")
 

@@ -88,7 +88,7 @@ def test_asynchronous_points_are_stored_while_they_are_timed(
 
     def begin():
         first = next(numbers) * ASYNC_POINTS
-        rows = [messages.point(run, "loss", first + n) for n in range(ASYNC_POINTS)]
+        rows = [messages.point(run, "queued", first + n) for n in range(ASYNC_POINTS)]
         meant.extend(rows)
 
         def operate():

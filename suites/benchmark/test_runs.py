@@ -15,7 +15,7 @@ def shelf(line, target, make_experiment, unique):
     runs = messages.make_runs(target, experiment, [unique("shelf") for _ in range(RUNS)])
     for number, run in enumerate(runs):
         line(messages.batch(run, [(run, "rank", 0, float(number), messages.EPOCH)]))
-    history = [messages.point(runs[0], "loss", step) for step in range(POINTS)]
+    history = [messages.point(runs[0], "curve", step) for step in range(POINTS)]
     line(messages.batch(runs[0], history))
     return experiment, runs, history
 
@@ -68,7 +68,7 @@ def test_reads_answer_the_same_each_time_they_are_timed(kind, measure, line, kep
         "search_by_metric": search(experiment, order_by=["metrics.rank DESC"]),
         "search_page": search(experiment, order_by=["attributes.run_id ASC"]),
         "history": messages.ask(
-            "metrics/get-history", {"run_id": runs[0], "metric_key": "loss", "max_results": str(POINTS)}
+            "metrics/get-history", {"run_id": runs[0], "metric_key": "curve", "max_results": str(POINTS)}
         ),
     }[kind]
     expected = {
