@@ -1,5 +1,10 @@
 """The suite benchmark is asked for by name, alone, and leaves other runs as they are."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.lifecycle.support import Trace, both_ways, refused
@@ -58,10 +63,20 @@ def test_it_runs_alone_with_its_own_options(checkout, scratch, stub):
     file = scratch / "bench.json"
     done = checkout.run(scratch, *stub.target, "suites/benchmark", f"--benchmark-json={file}")
     assert done.code == 0, done.out
-    import json
-
     (one,) = json.loads(file.read_text())["benchmarks"]
     assert (one["group"], one["stats"]["rounds"]) == ("named", 3)
+
+
+def test_saved_runs_are_compared(checkout, scratch, stub):
+    """By an option of the next run, and by the program pytest-benchmark."""
+    store = f"--benchmark-storage={scratch}/kept"
+    first = checkout.run(scratch, *stub.target, "suites/benchmark", store, "--benchmark-save=before")
+    second = checkout.run(scratch, *stub.target, "suites/benchmark", store, "--benchmark-compare")
+    assert (first.code, second.code) == (0, 0), second.out
+    assert "(0001_before)" in second.out, second.out
+    program = [Path(sys.executable).with_name("pytest-benchmark"), "--storage", f"{scratch}/kept", "compare"]
+    shown = subprocess.run(program, cwd=checkout.root, capture_output=True, text=True, check=False)
+    assert (shown.returncode, "test_nothing_is_measured" in shown.stdout) == (0, True), shown.stderr
 
 
 def test_a_live_server_needs_leave(checkout, scratch, stub):
