@@ -24,6 +24,10 @@ ready: $(STAMP) ## may this server go live? the readiness suites on the default 
 	7) word='stack not started or not reached';; *) word=unknown;; esac; \
 	echo "exit code $$code: $$word"; exit $$code
 
+.PHONY: bench
+bench: $(STAMP) ## figures on demand, alone on the machine: make bench ARGS="--baseline FILE" (docs/benchmark.md)
+	@$(RUN) -m pytest $(EARLY) suites/benchmark $(ARGS)
+
 test: $(STAMP) ## the project's own tests, sabotage included
 	@$(RUN) -m pytest tests -n $(WORKERS) --dist worksteal $(ARGS)
 

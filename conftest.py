@@ -12,5 +12,9 @@ pytest_plugins = (
     "fixtures.load.plan",
     "fixtures.registry.plan",
     "fixtures.figures",
+    "fixtures.bench.plugin",
+    "fixtures.bench.measuring",
+    "fixtures.bench.beside",
+    "fixtures.bench.growing",
     "fixtures.report.plugin",
 )

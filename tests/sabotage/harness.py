@@ -6,21 +6,28 @@ A `Sabotage` says what is broken, how, and which checks must catch it. Those tha
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
 import re
+import shlex
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 from psycopg2.extensions import connection
 
 from fixtures.backends import Start
-from fixtures.settings import ROOT
+from fixtures.guard import PREFIX
+from fixtures.keeping import keep
+from fixtures.process import private_folder
+from fixtures.settings import ROOT, Settings
 from fixtures.stack import Stack
 from tests.sabotage import forked
 from tests.sabotage.proxy import TamperProxy
@@ -88,7 +95,10 @@ class Sabotage:
 
 @dataclass(frozen=True)
 class Raid:
-    """Sabotages that are active in one run; `beside` are checks that must not mind them."""
+    """Sabotages that are active in one run; `beside` are checks that must not mind them.
+
+    With `ours` the run takes the stack for one of its own that was kept.
+    """
 
     name: str
     sabotages: tuple[Sabotage, ...]
@@ -96,6 +106,7 @@ class Raid:
     workers: int = 2
     full: bool = False
     options: tuple[str, ...] = ()
+    ours: bool = False
 
     @property
     def catches(self) -> dict[str, str]:
@@ -110,10 +121,16 @@ class Raid:
 
 
 def raid(
-    name: str, *sabotages: Sabotage, beside: str = "", workers: int = 2, full: bool = False, options: str = ""
+    name: str,
+    *sabotages: Sabotage,
+    beside: str = "",
+    workers: int = 2,
+    full: bool = False,
+    options: str = "",
+    ours: bool = False,
 ) -> Raid:
-    """A raid; `beside` and further `options` hold words apart by blanks; `workers` is what is said of the server."""
-    return Raid(name, sabotages, tuple(beside.split()), workers, full, tuple(options.split()))
+    """A raid; `beside` and further `options` are as a shell parts them; `workers` is what is said of the server."""
+    return Raid(name, sabotages, tuple(beside.split()), workers, full, tuple(shlex.split(options)), ours)
 
 
 _numbers = itertools.count(1)
@@ -183,24 +200,41 @@ def attack(target: Target, raid: Raid, folder: Path) -> Outcome:
             uri = broken.enter_context(TamperProxy(uri, aim.rules, host=host)).url
         if aim.store_rules:
             endpoint = broken.enter_context(TamperProxy(endpoint, aim.store_rules)).url
-        argv = [*raid.selection, "--stack", "external", "--mlflow-uri", uri, "-q"]
-        argv += ["--allow-load", "--max-bytes", "1GB"]
-        argv += ["--s3-endpoint", endpoint, "--s3-bucket", stack.s3.name, "--report-dir", str(folder)]
-        argv += ["--workers", str(aim.workers), "--pool-size", str(aim.pool)]
-        argv += ["--depth", "full"] if raid.full else []
-        argv += ["--allow-load", *raid.options]
-        argv += [word for url in aim.public_urls for word in ("--public-url", url)]
-        secret = {
-            "READINESS_DB_URI": aim.db_uri,
-            "AWS_ACCESS_KEY_ID": stack.s3.access_key,
-            "AWS_SECRET_ACCESS_KEY": stack.s3.secret_key,
-        }
+        argv = [*raid.selection, "-q", "--report-dir", str(folder), *(["--depth", "full"] if raid.full else [])]
+        secret: dict[str, str] = {}
+        if raid.ours:
+            argv += broken.enter_context(as_kept(dataclasses.replace(stack, mlflow_uri=uri)))
+        else:
+            argv += ["--stack", "external", "--mlflow-uri", uri, "--allow-load", "--max-bytes", "1GB"]
+            argv += ["--s3-endpoint", endpoint, "--s3-bucket", stack.s3.name]
+            argv += ["--workers", str(aim.workers), "--pool-size", str(aim.pool)]
+            argv += [word for url in aim.public_urls for word in ("--public-url", url)]
+            secret |= {
+                "READINESS_DB_URI": aim.db_uri,
+                "AWS_ACCESS_KEY_ID": stack.s3.access_key,
+                "AWS_SECRET_ACCESS_KEY": stack.s3.secret_key,
+            }
+        argv += raid.options
         code = forked.run(argv, clean_environment() | secret, ROOT, folder / "output", RUN_SECONDS)
     output = (folder / "output").read_text(errors="replace")
     file = folder / "readiness.json"
     assert file.exists(), f"no report: {output[-3000:]}"
     untold = [rule.name for rule in aim.rules + aim.store_rules if not rule.fired]
     return Outcome(code, json.loads(file.read_text()), output, untold)
+
+
+@contextmanager
+def as_kept(stack: Stack) -> Iterator[list[str]]:
+    """Options with which a run takes `stack` for one that --keep-stack left to it."""
+    port = urlsplit(stack.mlflow_uri).port
+    settings = Settings(stack="embedded", mlflow_port=port)
+    home = private_folder(PREFIX)
+    try:
+        stack.save(home / "stack.json")
+        keep(settings, home)
+        yield ["--stack", "embedded", "--mlflow-port", str(port), "--keep-stack"]
+    finally:
+        shutil.rmtree(home)
 
 
 def clean_environment() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.sabotage import (
+    benchmark,
     client_artifacts,
     client_runs,
     client_search,
@@ -26,6 +27,7 @@ MODULES = (
     registry_moves,
     health_parts,
     health,
+    benchmark,
 )
 RAIDS = tuple(raid for module in MODULES for raid in module.RAIDS)
 # Check -> the sabotages that it was shown to catch.
