@@ -47,10 +47,13 @@ def settle(stack: Stack, prefixes: list[str], folder: Path) -> None:
         deleted = client.create_experiment(f"deleted {name}")
         fill(client, deleted, file)
         client.delete_experiment(deleted)
-    for name in (name for prefix in prefixes for name in names_like(prefix)):
+    wanted = [name for prefix in prefixes for name in names_like(prefix)]
+    made = [name for name in wanted if client.get_experiment_by_name(name) is None]  # the same module may come twice
+    for name in made:
         client.create_run(client.create_experiment(name), run_name=name)
         client.create_registered_model(name)
-    client.delete_experiment(client.get_experiment_by_name(name).experiment_id)
+    if made:
+        client.delete_experiment(client.get_experiment_by_name(made[-1]).experiment_id)
     client.delete_run(fill(client, experiment, file))
     doomed = client.create_logged_model(experiment, name="doomed").model_id
     client.delete_logged_model(doomed)

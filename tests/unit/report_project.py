@@ -36,7 +36,7 @@ class Run:
 fake = types.ModuleType("fixtures.run")
 fake.RUN = pytest.StashKey()
 sys.modules["fixtures.run"] = fake
-pytest_plugins = ["fixtures.report.plugin"]
+pytest_plugins = ["fixtures.figures", "fixtures.report.plugin"]
 import fixtures.known_issues
 link = "https://example.org/1"
 fixtures.known_issues.ISSUES = tuple(

@@ -86,7 +86,7 @@ def test_the_run_is_described(whole):
 def test_no_secret_is_written_or_shown(whole):
     """Known ones and those in URIs; statuses survive a password "pass"."""
     texts = [whole[2], *(p.read_text() for p in (whole[0].path / "reports").iterdir())]
-    assert len(texts) == 4, "terminal, JSON, Markdown, JUnit and nothing left aside"
+    assert len(texts) == 5, "terminal, JSON, Markdown, HTML, JUnit and nothing left aside"
     assert not [t for t in texts if "hunter2" in t or "unheard" in t]
 
 

@@ -1,0 +1,119 @@
+"""Figures in the report: as data, table, picture and page, and made anew from readiness.json."""
+
+import json
+import re
+import struct
+
+import pytest
+
+from fixtures.figures import KINDS, Figure, Series, numbers
+from fixtures.report import __main__ as again
+from fixtures.report.markdown import markdown
+from fixtures.report.page import html
+from fixtures.report.pictures import nines, png
+from tests.unit.report_project import Project
+
+SAMPLES = {
+    "percentiles": (Series("log-batch", ((50, 0.01), (99, 0.2), (100, 0.8))), Series("slow", ((100, 3.0),))),
+    "throughput": (Series("log-batch", ((1, 50), (4, 150), (16, 210))),),
+    "growth": (Series("search", ((10, 0.01, 0.009, 0.012), (1000, 0.02, 0.018, 0.022))), Series("get", ((10, 0.01),))),
+    "intervals": (Series("log-batch", ((1.1, 0, 1.05, 1.16),)), Series("create-run", ((0.98, 1, 0.9, 1.08),))),
+}
+SUITE = '''
+from fixtures.figures import Figure, Series
+
+
+def test_measures(figure):
+    """Growth is known.
+
+    Remedy: none.
+    """
+    line = Series("hunter2secret", ((1, 2), (2, 3)))
+    figure(Figure("growth", "growth", "A <b>title</b>", "runs", "seconds", (line,)))
+    assert False, "and failed"
+
+
+def test_measures_nothing(figure):
+    """Nothing is shown."""
+'''
+
+
+def made(kind, series=None):
+    return Figure("one", kind, "A title", "x", "y", SAMPLES[kind] if series is None else series, "a note")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("empty", [False, True], ids=["measured", "empty"])
+def test_every_kind_becomes_a_picture(kind, empty):
+    data = png(made(kind, (Series("none", ()),) if empty else None))
+    assert data.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", data[16:24])
+    assert width == 960 and 100 < height <= 540
+
+
+def test_a_picture_shows_what_was_measured():
+    one, other = made("growth"), made("growth", (Series("search", ((10, 0.01), (1000, 0.5))),))
+    assert png(one) == png(one)
+    assert png(one) != png(other)
+
+
+def test_percentiles_stand_as_in_hdr_plots():
+    assert [round(nines(p), 6) for p in (50, 90, 99, 99.9)] == [2, 10, 100, 1000]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("A b", "growth"), ("a/b", "growth"), ("a", "pie")])
+def test_a_figure_that_cannot_be_shown_is_refused(name, kind):
+    with pytest.raises(ValueError, match=re.escape(name if kind == "growth" else kind)):
+        Figure(name, kind, "", "", "", ())
+
+
+def test_data_is_a_figure_again():
+    one = made("intervals")
+    assert Figure.of(json.loads(json.dumps(one.data()))) == one
+    assert numbers(one)[0] == ("series", "x", "y", "low", "high")
+    assert numbers(one)[1][0] == ("log-batch", "1.1", "0", "1.05", "1.16")
+
+
+@pytest.fixture(scope="module", params=[(), ("-n", "2")], ids=["alone", "n2"])
+def told(request, tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("figures"), SUITE)
+    reports = project.path / "reports"
+    reports.mkdir(exist_ok=True)
+    (reports / "figure-older.png").write_bytes(b"of an earlier run")
+    project.run("suites/client", *request.param)
+    return reports
+
+
+def test_a_figure_reaches_every_file_without_secrets(told):
+    """Also that of a failed check; pictures of an earlier run are gone."""
+    document = json.loads((told / "readiness.json").read_text())
+    assert [(f["name"], f["series"][0]["label"]) for f in document["figures"]] == [("growth", "***")]
+    assert [p.name for p in told.glob("figure-*")] == ["figure-growth.png"]
+    page = (told / "readiness.html").read_text()
+    assert page.startswith("<!DOCTYPE html>") and page.count("data:image/png;base64,") == 1
+    assert "A &lt;b&gt;title" in page and "<b>title" not in page
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
+    assert "](figure-growth.png)" in (told / "readiness.md").read_text()
+    assert "hunter2secret" not in page
+
+
+def test_pages_are_made_anew_from_the_document(told, capsys):
+    names = ("readiness.md", "readiness.html", "figure-growth.png")
+    before = [(told / name).read_bytes() for name in names]
+    for name in names:
+        (told / name).unlink()
+    assert again.main([str(told)]) == 0
+    assert [(told / name).read_bytes() for name in names] == before
+    document = json.loads((told / "readiness.json").read_text())
+    assert markdown(document).encode() == before[0]
+    assert html(document, {}).count("<img") == 0
+
+
+@pytest.mark.parametrize("content", [None, "{}", '{"schema_version": 99}', "[]", "nonsense"])
+def test_what_is_no_report_is_refused_in_a_line(tmp_path, capsys, content):
+    if content is not None:
+        (tmp_path / "readiness.json").write_text(content)
+    assert again.main([str(tmp_path)]) == 4
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "readiness.json" in said
+    assert again.main([]) == 4

@@ -1,0 +1,26 @@
+"""A stack's start that is overtaken by the end of its run."""
+
+import pytest
+
+from fixtures import run as module
+from fixtures.run import Run
+from fixtures.settings import Settings
+from fixtures.waiting import StartFailure
+
+ENDS = [
+    (FileNotFoundError("gone"), "the stack could not be started: FileNotFoundError: gone"),
+    (StartFailure("x"), "x"),
+]
+
+
+@pytest.mark.parametrize(("error", "said"), ENDS, ids=["unexpected", "expected"])
+@pytest.mark.parametrize("closing", [False, True])
+def test_only_a_start_that_is_waited_for_fails_the_run(tmp_path, monkeypatch, error, said, closing):
+    def fail(settings):
+        raise error
+
+    monkeypatch.setattr(module, "choose", fail)
+    run = Run(tmp_path, Settings(), home=tmp_path, closing=closing)
+    run.bring_up()
+    assert run.settled.is_set()
+    assert run.failure == (None if closing else said)
