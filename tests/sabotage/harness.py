@@ -60,6 +60,7 @@ class Aim:
     public_urls: list[str]
     rules: list[Rule] = field(default_factory=list)
     store_rules: list[Rule] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
     workers: int = 2
     pool: int = 55
 
@@ -188,7 +189,7 @@ def attack(target: Target, raid: Raid, folder: Path) -> Outcome:
         argv += ["--s3-endpoint", endpoint, "--s3-bucket", stack.s3.name, "--report-dir", str(folder)]
         argv += ["--workers", str(aim.workers), "--pool-size", str(aim.pool)]
         argv += ["--depth", "full"] if raid.full else []
-        argv += ["--allow-load", *raid.options]
+        argv += ["--allow-load", *raid.options, *aim.options]
         argv += [word for url in aim.public_urls for word in ("--public-url", url)]
         secret = {
             "READINESS_DB_URI": aim.db_uri,

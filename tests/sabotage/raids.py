@@ -6,6 +6,7 @@ from tests.sabotage import (
     client_artifacts,
     client_runs,
     client_search,
+    fleet,
     health,
     health_parts,
     integration,
@@ -17,6 +18,7 @@ from tests.sabotage import (
 
 MODULES = (
     load,
+    fleet,
     integration,
     client_search,
     client_artifacts,
