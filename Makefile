@@ -38,7 +38,10 @@ watch: $(STAMP) ## for a scheduler: look and make nothing; make watch ARGS="--st
 sweep: $(STAMP) ## delete what killed runs left on a live server: make sweep ARGS="--stack external --mlflow-uri URL"
 	@$(RUN) -m pytest $(EARLY) -q --sweep $(ARGS)
 
-.PHONY: locust bench-engine
+.PHONY: locust bench-engine fleet
+fleet: $(STAMP) $(LOCUST) ## load from many machines, by Locust: make fleet ARGS="--master ..." (docs/load.md)
+	@$(RUN) -m fixtures.locust_process $(ARGS)
+
 locust: $(LOCUST) ## install Locust, for fleets and bench-engine, where no other process of ours finds it
 
 bench-engine: $(STAMP) $(LOCUST) ## is our load engine fast enough? beside Locust and wrk, and at MLflow's saturation
