@@ -14,7 +14,7 @@ SQL_INPUTS = """
 
 @pytest.fixture(scope="module")
 def logged(load, target, make_experiment, unique):
-    """(history, run ids): sixteen clients in several processes that log data sets of their own, each to a run of its own."""
+    """(history, run ids): sixteen clients in two processes that log data sets, each to a run of its own."""
     runs = messages.make_runs(target, make_experiment(), [unique("inputs") for _ in range(CLIENTS)])
     count = INPUTS * load.scale
     scripts = [
