@@ -27,7 +27,7 @@ def locust(folder, uri, *arguments):
 def ours(folder, stack, *arguments):
     """A run of pytest against the stack; its exit code and output."""
     argv = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "-p", "fixtures.settings", *arguments, "-q"]
-    argv += ["--stack=external", f"--mlflow-uri={stack.mlflow_uri}", "--allow-load", f"--report-dir={folder}/reports"]
+    argv += ["--stack=external", f"--mlflow-uri={stack.mlflow_uri}", f"--report-dir={folder}/reports"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "READINESS_"))}
     found = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     return found.returncode, found.stdout + found.stderr
@@ -69,7 +69,9 @@ def test_each_worker_hands_in_what_it_sent(fleet):
 
 def test_what_a_fleet_sent_lands_in_the_same_report_and_is_then_deleted(fleet):
     folder, stack = fleet
-    code, said = ours(folder, stack, "suites/load/test_fleet.py", f"--fleet-results={folder}/fleet.json")
+    code, said = ours(
+        folder, stack, "suites/load/test_fleet.py", "--allow-load", f"--fleet-results={folder}/fleet.json"
+    )
     assert code == 0, said
     report = json.loads((folder / "reports" / "readiness.json").read_text())
     assert {c["status"] for c in report["checks"]} == {"pass"}
@@ -86,7 +88,7 @@ def test_results_of_another_server_prove_nothing(fleet, tmp_path):
     data = json.loads((folder / "fleet.json").read_text())
     other = tmp_path / "other.json"
     other.write_text(json.dumps(data | {"server": "http://other"}))
-    code, said = ours(tmp_path, stack, "suites/load/test_fleet.py", f"--fleet-results={other}")
+    code, said = ours(tmp_path, stack, "suites/load/test_fleet.py", "--allow-load", f"--fleet-results={other}")
     assert code == 6, said
     assert "sent to http://other" in said
 
