@@ -5,6 +5,8 @@ WORKERS ?= 2
 ARGS ?=
 PY := .venv/bin/python
 STAMP := .venv/.installed
+# In a folder of its own: see docs/dependencies.md.
+LOCUST := .venv/locust/.installed
 # MLflow without compiled bytecode imports three times as slowly.
 RUN := env -u PYTHONDONTWRITEBYTECODE $(PY)
 # Known before the rest of the line is read, so that the folder in `--report-dir DIR` is not taken for a test path.
@@ -14,7 +16,7 @@ EARLY := -c pytest.ini -p fixtures.settings
 .PHONY: help ready test lint watch sweep stop lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s  %s\n", $$1, $$2}' Makefile
 	@echo '  ARGS="..." passes options to pytest: make ready ARGS="-m registry". Gates call pytest, not make.'
 
 ready: $(STAMP) ## may this server go live? the readiness suites on the default stack
@@ -28,7 +30,7 @@ ready: $(STAMP) ## may this server go live? the readiness suites on the default 
 bench: $(STAMP) ## figures on demand, alone on the machine: make bench ARGS="--baseline FILE" (docs/benchmark.md)
 	@$(RUN) -m pytest $(EARLY) suites/benchmark $(ARGS)
 
-test: $(STAMP) ## the project's own tests, sabotage included
+test: $(STAMP) $(LOCUST) ## the project's own tests, sabotage included
 	@$(RUN) -m pytest tests -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## ruff and mypy
@@ -39,6 +41,15 @@ watch: $(STAMP) ## for a scheduler: look and make nothing; make watch ARGS="--st
 
 sweep: $(STAMP) ## delete what killed runs left on a live server: make sweep ARGS="--stack external --mlflow-uri URL"
 	@$(RUN) -m pytest $(EARLY) -q --sweep $(ARGS)
+
+.PHONY: locust bench-engine fleet
+fleet: $(STAMP) $(LOCUST) ## load from many machines, by Locust: make fleet ARGS="--master ..." (docs/load.md)
+	@$(RUN) -m fixtures.locust_process $(ARGS)
+
+locust: $(LOCUST) ## install Locust, for fleets and bench-engine, where no other process of ours finds it
+
+bench-engine: $(STAMP) $(LOCUST) ## is our load engine fast enough? beside Locust and wrk, and at MLflow's saturation
+	@$(RUN) -m tests.bench_engine
 
 .PHONY: engine images image setup-local setup-aws bucket
 images: $(STAMP) ## fetch the images of docker/images.env that the Docker engine lacks (IMAGES="mlflow ..." for some)
@@ -62,9 +73,11 @@ bucket: $(STAMP) ## make the bucket of .env.mlflow: versioned, encrypted, closed
 stop: $(STAMP) ## stop the stacks that --keep-stack left running
 	@$(PY) -P fixtures/guard.py stop
 
-lock: $(STAMP) ## make requirements.lock anew from pyproject.toml
+lock: $(STAMP) ## make requirements.lock anew from pyproject.toml, and requirements-locust.lock
 	@$(PY) -m pip install -q uv && $(PY) -m uv pip compile -q pyproject.toml --universal --python-version 3.11 \
 	  --no-header --no-annotate --upgrade -o requirements.lock
+	@echo locust | $(PY) -m uv pip compile -q - -c requirements.lock --universal --python-version 3.11 \
+	  --no-header --no-annotate --upgrade -o requirements-locust.lock
 
 clean: ## remove .venv, reports and caches
 	@rm -rf .venv reports .mypy_cache .ruff_cache && find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -77,3 +90,7 @@ $(STAMP): requirements.lock
 	@$(PYTHON) -m venv .venv
 	@$(PY) -m pip install --disable-pip-version-check --progress-bar off -r requirements.lock
 	@touch $(STAMP)
+
+$(LOCUST): $(STAMP) requirements-locust.lock
+	@rm -rf .venv/locust && $(PY) -m pip install -q --disable-pip-version-check --target .venv/locust -r requirements-locust.lock
+	@touch $(LOCUST)

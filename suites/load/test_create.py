@@ -14,12 +14,12 @@ SQL_RUNS = "SELECT run_uuid, name FROM runs WHERE experiment_id = %s ORDER BY ru
 
 @pytest.fixture(scope="module")
 def created(load, make_experiment, unique):
-    """(history, experiment id): sixteen clients that create two runs each."""
+    """(history, experiment id): sixteen clients in several processes that create two runs each."""
     experiment = make_experiment()
     scripts = [
         [messages.create(experiment, unique("created")) for _ in range(RUNS * load.scale)] for _ in range(CLIENTS)
     ]
-    return load.drive(scripts), experiment
+    return load.drive_in_processes(scripts), experiment
 
 
 def test_concurrent_runs_are_all_created(created, stack):

@@ -14,13 +14,13 @@ SQL_INPUTS = """
 
 @pytest.fixture(scope="module")
 def logged(load, target, make_experiment, unique):
-    """(history, run ids): sixteen clients that log data sets of their own, each to a run of its own."""
+    """(history, run ids): sixteen clients in two processes that log data sets, each to a run of its own."""
     runs = messages.make_runs(target, make_experiment(), [unique("inputs") for _ in range(CLIENTS)])
     count = INPUTS * load.scale
     scripts = [
         [messages.inputs(run, f"data-{n}", f"{client}-{n}") for n in range(count)] for client, run in enumerate(runs)
     ]
-    return load.drive(scripts), runs
+    return load.drive_in_processes(scripts), runs
 
 
 def test_concurrent_inputs_are_not_refused(logged, stack):

@@ -8,29 +8,16 @@ from fixtures.load.claims import all_answered, every_outcome_known, keeps, nothi
 from fixtures.load.engine import BURST_SECONDS
 from fixtures.load.latency import Measured
 from fixtures.load.limits import OPERATIONS, Limits
+from fixtures.load.operations import METRICS, RATES, request
+from fixtures.load.pictures import percentiles
 
-RATES = {  # a second, where the operators state none
-    **{"log-batch": 4.0, "log-metric": 4.0, "log-param": 2.0, "log-inputs": 1.0},
-    **{"create-run": 1.0, "get-run": 4.0, "search-runs": 1.0, "health": 2.0},
-}
-SECONDS, RUNS, BATCH, SEED = 3.0, 8, 5, 55
+SECONDS, RUNS, SEED = 3.0, 8, 55
 
 
 def requests(operation, count, runs, experiment, unique):
     """So many requests of one kind, spread over `runs`."""
-    make = {
-        "log-batch": lambda n, run: messages.batch(
-            run, [messages.point(run, "batch", n * BATCH + i) for i in range(BATCH)]
-        ),
-        "log-metric": lambda n, run: messages.metric(messages.point(run, "single", n)),
-        "log-param": lambda n, run: messages.param(run, f"param_{n}", "x"),
-        "log-inputs": lambda n, run: messages.inputs(run, "data", f"digest-{n}"),
-        "create-run": lambda n, run: messages.create(experiment, unique("mixed")),
-        "get-run": lambda n, run: messages.read(run),
-        "search-runs": lambda n, run: messages.search(experiment, 5),
-        "health": lambda n, run: messages.health(),
-    }[operation]
-    return [make(n, runs[n % len(runs)]) for n in range(count)]
+    name = (lambda: unique("mixed")) if operation == "create-run" else str
+    return [request(operation, n, runs[n % len(runs)], experiment, name()) for n in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +36,15 @@ def mixed(load, target, make_experiment, unique):
     return load.drive(arrivals=arrivals, limit=BURST_SECONDS + longest), runs
 
 
-def test_operations_of_a_mixed_load_are_served(mixed, stack):
+def test_operations_of_a_mixed_load_are_served(mixed, stack, figure):
     """Jobs that log and people that look at runs use a server at the same time: it must serve them all.
 
     Remedy: look for the quoted message in the server's log; a limit in a proxy shows as 429, 502, 503 or 504 (nginx:
     limit_req, limit_conn, worker_connections), a crash of a worker as a connection that was reset.
     """
     history, _ = mixed
+    costs = {operation: Measured.of(history.of(kind)) for operation, kind in OPERATIONS.items()}
+    figure(percentiles("mixed-latency", "Latency of a mixed load, an open loop", costs, open_loop=True))
     nothing_refused("a mixed load", history, stack)
     all_answered("a mixed load", history)
 
@@ -68,7 +57,7 @@ def test_metrics_of_a_mixed_load_are_stored_once(mixed, load, target, doors):
     """
     history, runs = mixed
     writes = history.of("runs/log-batch", "runs/log-metric")
-    stored = messages.history_rows(target, [(run, key) for run in runs for key in ("batch", "single")])
+    stored = messages.history_rows(target, [(run, key) for run in runs for key in METRICS])
     stored_once("metrics of a mixed load, read through the API", writes, stored, load.ordered)
     if doors.sql is not None:
         stored_once("metrics of a mixed load, read through SQL", writes, messages.stored_metrics(doors.sql, runs))

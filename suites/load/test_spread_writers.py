@@ -5,8 +5,15 @@ import pytest
 from fixtures.load import messages
 from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once, summary
 from fixtures.load.latency import Measured
+from fixtures.load.pictures import bend, knee, percentiles, throughput
 
 BATCHES = {1: 3, 4: 3, 16: 3, 40: 2}  # clients -> log-batch calls of each, times the scale
+
+
+@pytest.fixture(scope="module")
+def levels():
+    """Clients -> what their batches cost, filled by the checks."""
+    return {}
 
 
 @pytest.fixture(scope="module", params=BATCHES, ids="{}-clients".format)
@@ -27,15 +34,25 @@ def test_writers_to_their_own_runs_are_not_refused(writers, stack):
     nothing_refused(what, history, stack)
 
 
-def test_writers_to_their_own_runs_are_all_answered(writers, note):
+def test_writers_to_their_own_runs_are_all_answered(writers, levels, note, figure):
     """A training job whose request is never answered hangs for minutes and does not know what was stored.
 
     Remedy: look in the server's log for workers that ended ("Child process died": uvicorn kills one that is busy for
     5 s, see --uvicorn-opts "--timeout-worker-healthcheck 60"; "WORKER TIMEOUT" of gunicorn; out of memory), and at
     proxies that close connections before the server answers (nginx: proxy_read_timeout).
     """
-    what, history, _ = writers
-    note(summary(f"log-batch of {what}", Measured.of(history)))
+    what, history, runs = writers
+    levels[len(runs)] = found = Measured.of(history)
+    note(f"log-batch of {what}: {found.rate:.3g}/s")
+    if len(levels) == len(BATCHES):
+        rates = {clients: level.rate for clients, level in levels.items()}
+        figure(throughput("spread-throughput", "Batches of ten metrics by clients with a run each", rates))
+        bent = knee(sorted(rates.items()))
+        below = {f"{n} clients": level for n, level in levels.items() if bent is None or n <= bent[0]}
+        figure(percentiles("spread-latency", "Latency of log-batch up to the knee", below, open_loop=False))
+        note(bend(sorted(rates.items())))
+        for name, level in below.items():  # above the knee a client waits for the others: only goodput means something
+            note(summary(f"log-batch of {name}", level))
     all_answered(what, history)
 
 

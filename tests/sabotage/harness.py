@@ -67,6 +67,7 @@ class Aim:
     public_urls: list[str]
     rules: list[Rule] = field(default_factory=list)
     store_rules: list[Rule] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
     workers: int = 2
     pool: int = 55
 
@@ -214,7 +215,7 @@ def attack(target: Target, raid: Raid, folder: Path) -> Outcome:
                 "AWS_ACCESS_KEY_ID": stack.s3.access_key,
                 "AWS_SECRET_ACCESS_KEY": stack.s3.secret_key,
             }
-        argv += raid.options
+        argv += [*raid.options, *aim.options]
         code = forked.run(argv, clean_environment() | secret, ROOT, folder / "output", RUN_SECONDS)
     output = (folder / "output").read_text(errors="replace")
     file = folder / "readiness.json"

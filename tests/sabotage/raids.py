@@ -7,6 +7,7 @@ from tests.sabotage import (
     client_artifacts,
     client_runs,
     client_search,
+    fleet,
     health,
     health_parts,
     integration,
@@ -18,6 +19,7 @@ from tests.sabotage import (
 
 MODULES = (
     load,
+    fleet,
     integration,
     client_search,
     client_artifacts,

@@ -96,10 +96,29 @@ def test_the_length_of_the_last_answers_is_no_lack_of_rate():
 
 def test_errors_are_judged_where_the_lag_voids_the_rest():
     found = measured([0.1] * 200, lag=0.09, failed=20)
-    limits = Limits(p50=0.01, max=0.01, rate=9.0, errors=0.01)
+    limits = Limits(p50=0.05, max=0.05, rate=9.0, errors=0.01)
     assert broken(limits, found) == ["errors 9.091% (20), not 1.000%"]
     assert "sent late" in unjudged(limits, found)[0]
     assert unjudged(Limits(errors=0.01), found) == []
+
+
+def test_a_service_time_above_the_limit_breaks_it_however_late_the_engine_was():
+    """Latency is never less than the service time, so that it is proof where latency itself is void."""
+    found = measured([0.5] * 200, lag=0.1)
+    assert found.spoiled
+    assert broken(Limits(p50=0.3, p95=0.45, max=0.3), found) == [
+        "p50 of the service time alone 400 ms, not 300 ms",
+        "max of the service time alone 400 ms, not 300 ms",
+    ]
+    assert unjudged(Limits(p95=0.45), found)[0].startswith("latency is void")
+
+
+def test_a_rate_that_was_not_sent_is_named():
+    planned = [n / 100 for n in range(200)]
+    operations = [Operation(0, n, "x", (), p, 2 * p, 2 * p + 0.01, Outcome.OK) for n, p in enumerate(planned)]
+    found = Measured.of(History(tuple(operations), {"x": 200}))
+    assert "asked for 100/s, sent 50/s" in found.spoiled
+    assert Measured.merged([found, found]).asked == pytest.approx(200)
 
 
 def test_too_few_for_a_percentile_is_not_judged():
@@ -139,6 +158,7 @@ def test_a_file_of_limits(tmp_path):
         ('[log-batch]\nerrors = "101 %"', ["more than all"]),
         ('[log-batch]\nrate = "20"', ["log-batch.rate: '20'", '"20/s"']),
         ('[get-run-beside-searches]\nrate = "20/s"', ["has no rate"]),
+        ('[log-batch]\nrate = "15000/s"\n[health]\nrate = "6000/s"', ["21000 requests a second in all", "can send"]),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_in_one_line(tmp_path, text, words):

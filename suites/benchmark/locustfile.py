@@ -1,0 +1,206 @@
+"""The mixed load for a fleet of Locust workers, where one machine cannot send enough: see docs/load.md, "A fleet".
+
+    make locust
+    make fleet ARGS="--master --expect-workers 2 -u 100 -r 10 -t 5m"
+    make fleet ARGS="--worker --master-host HOST"                       on each machine, once for each core
+
+The server and how it is entered are given by the same variables as to the suites. Each user makes a run with the
+fleet's prefix and sends the operations of the mixed load to it, each when the one before was answered; nothing is
+repeated. What became of each request is handed to the master, which writes it for `pytest --fleet-results FILE`.
+"""
+
+import os
+import secrets
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import locust  # before all that it patches
+from gevent.event import Event
+from locust.runners import MasterRunner, WorkerRunner
+
+from fixtures.journal import FOLDER, Entry, Journal
+from fixtures.load import messages
+from fixtures.load.engine import ANSWER_SECONDS
+from fixtures.load.fleet_results import START, Book, Fleet, named
+from fixtures.load.history import Outcome
+from fixtures.load.operations import RATES, request
+from fixtures.load.sender import FRESH_SECONDS, reason, worded
+from fixtures.load.target import Target
+from fixtures.settings import Usage, resolve
+
+FLEET, LEDGER = "fleet", "fleet-ledger"
+WAIT_SECONDS = 30.0
+
+
+class Here:
+    """What this process knows of the fleet."""
+
+    target = None
+    experiment = prefix = ""
+    told = Event()
+    book = Book()
+    handed_in: set = set()  # noqa: RUF012 - workers whose ledger is whole
+    known: set = set()  # noqa: RUF012 - workers that have sent
+    users = 0
+
+
+def stop(why):
+    """One line, and exit code 4."""
+    print(f"ERROR: {why}", file=sys.stderr)
+    raise SystemExit(4)
+
+
+@locust.events.init_command_line_parser.add_listener
+def options(parser):
+    parser.add_argument("--fleet-results", default="fleet.json", metavar="FILE", help="what the master writes")
+    parser.add_argument("--user-rate", type=float, default=0.0, help="requests a second of each user (0: no pause)")
+    parser.add_argument("--each", type=int, default=0, help="so many requests of each user, then it ends (0: no end)")
+
+
+@locust.events.init.add_listener
+def begin(environment, runner, **_):
+    try:
+        settings = resolve({"stack": "external", "mlflow-uri": environment.host}, os.environ, Path.cwd())
+    except Usage as error:
+        stop(error)
+    if settings.read_only or settings.max_runs or settings.max_rate:
+        stop("a fleet keeps no --profile, --max-runs or --max-rate: unset READINESS_PROFILE, _MAX_RUNS and _MAX_RATE")
+    Here.target = target = Target.of(settings.mlflow_uri, settings.access.session())
+    if target.proxy:
+        stop("a fleet sends to the server itself, not through a proxy: unset http_proxy and https_proxy, or NO_PROXY=*")
+    environment.host = target.uri
+    environment.stop_timeout = environment.stop_timeout or ANSWER_SECONDS  # what was sent has its answer in the ledger
+    Client.host, Client.default_headers = target.uri, {**target.headers, "Accept-Encoding": "identity"}
+    Client.insecure, Client.ssl_context_factory = target.verify is False, staticmethod(lambda: target.tls)
+    rate = environment.parsed_options.user_rate if environment.parsed_options else 0.0
+    Client.wait_time = locust.constant_throughput(rate) if rate else locust.constant(0)
+    if isinstance(runner, WorkerRunner):
+        runner.register_message(FLEET, learn)
+        environment.events.report_to_master.add_listener(
+            lambda client_id, data: data.update(fleet=Here.book.hand_over())
+        )
+        environment.events.test_stop.add_listener(lambda **_: runner.send_message(LEDGER, Here.book.hand_over()))
+    else:
+        lead(environment, runner, settings, Path(environment.parsed_options.fleet_results).absolute())
+
+
+def learn(environment, msg, **_):
+    """A worker hears what it works in."""
+    Here.experiment, Here.prefix = msg.data["experiment"], msg.data["prefix"]
+    Here.told.set()
+
+
+def lead(environment, runner, settings, file):
+    """The master, or a Locust without workers: makes the experiment, collects the ledgers, writes the results."""
+    run = secrets.token_hex(4)
+    Here.prefix = settings.prefix or f"rdy-{run}-"
+    journal, left = Journal(settings.report_dir / FOLDER / f"fleet-{run}.jsonl"), ExitStack()
+    left.enter_context(journal.begun(f"fleet-{run}", Here.prefix, settings.mlflow_uri))
+
+    def announce(client_id=None, **_):
+        if Here.experiment and isinstance(runner, MasterRunner):
+            runner.send_message(FLEET, {"experiment": Here.experiment, "prefix": Here.prefix}, client_id)
+
+    def make(**_):
+        name = f"{Here.prefix}fleet"
+        journal.add(Entry("experiment", name))
+        answer = settings.access.session().post(
+            f"{Here.target.uri}{messages.API}experiments/create", json={"name": name}, timeout=ANSWER_SECONDS
+        )
+        if answer.status_code != 200:
+            environment.process_exit_code = 1
+            print(f"ERROR: no experiment: {answer.status_code} {reason(answer.content)}", file=sys.stderr)
+            runner.quit()
+            return
+        Here.experiment = answer.json()["experiment_id"]
+        announce()
+        Here.told.set()
+
+    def report(client_id, data):
+        Here.known.add(client_id)
+        Here.users = max(Here.users, runner.user_count)
+        Here.book.add(data.get("fleet", Book().data()))
+
+    def whole(environment, msg, **_):
+        Here.book.add(msg.data)
+        Here.handed_in.add(msg.node_id)
+
+    def end(**_):
+        if not Here.experiment:
+            journal.end()
+        elif Here.book.outcomes:
+            lost = len(Here.known - Here.handed_in)
+            workers = len(Here.known | Here.handed_in) or 1
+            uri = settings.mlflow_uri
+            Fleet(uri, Here.experiment, Here.prefix, workers, lost, Here.users, Here.book).save(file)
+            print(f"results of {workers} worker(s) in {file}; judge them: pytest suites/load/test_fleet.py "
+                  f"--stack external --mlflow-uri {uri} --allow-load --fleet-results {file}\n"
+                  f"then delete what was made: make sweep ARGS='--stack external --mlflow-uri {uri} "
+                  f"--report-dir={settings.report_dir}'", file=sys.stderr)  # fmt: skip
+        left.close()
+
+    environment.events.test_start.add_listener(make)
+    environment.events.worker_connect.add_listener(announce)
+    environment.events.quitting.add_listener(end)
+    if isinstance(runner, MasterRunner):
+        runner.register_message(LEDGER, whole)
+        environment.events.worker_report.add_listener(report)
+
+
+class Client(locust.FastHttpUser):
+    """One client with a run of its own."""
+
+    network_timeout = connection_timeout = ANSWER_SECONDS
+    max_retries = 0
+
+    def on_start(self):
+        """Make the run."""
+        if not Here.told.wait(WAIT_SECONDS):
+            raise locust.exception.StopUser
+        Here.users = max(Here.users, self.environment.runner.user_count)
+        self.last = self.sent = 0
+        name = f"{Here.prefix}user-{secrets.token_hex(6)}"
+        answer = self.send(START, name, messages.create(Here.experiment, name))
+        self.run_id = messages.run_id(answer)
+        if not self.run_id:
+            raise locust.exception.StopUser
+
+    @locust.task
+    def operate(self):
+        """One operation, as often as its rate among them says."""
+        each = self.environment.parsed_options.each
+        if each and self.sent > each:
+            raise locust.exception.StopUser
+        operation = DICE.choices([*RATES], [*RATES.values()])[0]
+        number = Here.book.number(self.run_id, operation)
+        name = named(Here.prefix, self.run_id, number)
+        self.send(operation, self.run_id, request(operation, number, self.run_id, Here.experiment, name))
+
+    def send(self, operation, run, made):
+        """Send it once; the body of the answer. What became of it is in the ledger, also where the user is ended."""
+        self.sent += 1
+        if time.monotonic() - self.last > FRESH_SECONDS:  # the server may close an idle connection as we use it
+            self.client.client.clientpool.close()
+        begun, outcome, status, said, body = time.monotonic(), Outcome.UNKNOWN, None, "the user was ended", b""
+        given = {"name": operation, "data": made.body or None, "allow_redirects": False, "catch_response": True}
+        try:
+            with self.client.request(made.method, made.path, **given) as answer:
+                status, body = answer.status_code or None, answer.content or b""
+                if status == 200:
+                    outcome, said = Outcome.OK, ""
+                elif status:
+                    outcome, said = Outcome.REFUSED, reason(body)
+                else:
+                    error = answer.error
+                    outcome = Outcome.REFUSED if isinstance(error, ConnectionRefusedError) else Outcome.UNKNOWN
+                    what = "no whole answer" if outcome is Outcome.UNKNOWN else "no connection"
+                    said = f"{what}: {worded(error)}"
+        finally:
+            self.last = time.monotonic()
+            Here.book.enter(run, operation, outcome, self.last - begun, time.time(), status, said)
+        return body
+
+
+DICE = secrets.SystemRandom()

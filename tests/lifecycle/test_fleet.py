@@ -1,0 +1,115 @@
+"""A fleet of Locust workers, small and short: what it sent is judged by the suite load, and then deleted."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fixtures import locust_process
+from fixtures.load.fleet_results import START, read
+from fixtures.process import Ports
+from fixtures.settings import ROOT
+
+USERS, EACH, SECONDS = 4, 12, 6
+pytestmark = pytest.mark.timeout(240)
+
+
+def locust(folder, uri, *arguments):
+    """One process of the fleet, which writes to a log."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "READINESS_REPORT_DIR": str(folder / "reports")}
+    with (folder / f"locust-{len([*folder.glob('locust-*')])}.log").open("w") as log:
+        argv = [sys.executable, "-m", "fixtures.locust_process", *arguments]
+        return subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+def ours(folder, stack, *arguments):
+    """A run of pytest against the stack; its exit code and output."""
+    argv = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "-p", "fixtures.settings", *arguments, "-q"]
+    argv += ["--stack=external", f"--mlflow-uri={stack.mlflow_uri}", f"--report-dir={folder}/reports"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "READINESS_"))}
+    found = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return found.returncode, found.stdout + found.stderr
+
+
+@pytest.fixture(scope="module")
+def fleet(real_stack, tmp_path_factory):
+    """(folder, stack) after one master and two workers have sent to it."""
+    assert locust_process.installed(), locust_process.MISSING
+    folder, ports = tmp_path_factory.mktemp("fleet"), Ports()
+    port = str(ports.take())
+    bounds = ["-u", str(USERS), "-r", str(USERS), "-t", f"{SECONDS}s", "--each", str(EACH)]
+    where = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--expect-workers", "2"]
+    fleet = [
+        locust(
+            folder, real_stack.mlflow_uri, "--master", *where, *bounds, "--fleet-results", str(folder / "fleet.json")
+        ),
+        *(locust(folder, real_stack.mlflow_uri, "--worker", "--master-port", port, "--each", str(EACH)) for _ in "ab"),
+    ]
+    try:
+        codes = [one.wait(120) for one in fleet]
+    finally:
+        for one in fleet:
+            one.kill()
+        ports.release()
+    assert codes == [0, 0, 0], "\n".join(log.read_text()[-2000:] for log in folder.glob("*.log"))
+    return folder, real_stack
+
+
+def test_each_worker_hands_in_what_it_sent(fleet):
+    found = read(fleet[0] / "fleet.json")
+    history = found.history()
+    assert (found.workers, found.lost) == (2, 0)
+    assert len(found.runs) == USERS
+    assert len(history.ok) == len(history.operations) >= USERS * EACH
+    assert all(name.startswith(found.prefix) for name, kinds in found.book.outcomes.items() if START in kinds)
+    assert sum(cost.done for cost in found.costs().values()) + USERS == len(history.ok)
+
+
+def test_what_a_fleet_sent_lands_in_the_same_report_and_is_then_deleted(fleet):
+    folder, stack = fleet
+    code, said = ours(
+        folder, stack, "suites/load/test_fleet.py", "--allow-load", f"--fleet-results={folder}/fleet.json"
+    )
+    assert code == 0, said
+    report = json.loads((folder / "reports" / "readiness.json").read_text())
+    assert {c["status"] for c in report["checks"]} == {"pass"}
+    assert any("log-metric of a fleet" in note for c in report["checks"] for note in c["notes"])
+    assert [figure["name"] for figure in report["figures"]] == ["fleet-latency"]
+    code, said = ours(folder, stack, "--sweep")
+    assert code == 0, said
+    assert "could not be deleted" not in said
+    assert [*(folder / "reports" / "journals").glob("*.jsonl")] == []
+
+
+def test_results_of_another_server_prove_nothing(fleet, tmp_path):
+    folder, stack = fleet
+    data = json.loads((folder / "fleet.json").read_text())
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(data | {"server": "http://other"}))
+    code, said = ours(tmp_path, stack, "suites/load/test_fleet.py", "--allow-load", f"--fleet-results={other}")
+    assert code == 6, said
+    assert "sent to http://other" in said
+
+
+@pytest.mark.parametrize(
+    ("variables", "word"),
+    [({}, "no server named"), ({"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "READINESS_MAX_RATE": "5"}, "MAX_RATE")],
+)
+def test_bad_input_of_a_fleet_is_one_line(variables, word, tmp_path):
+    given = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "READINESS_"))}
+    argv = [sys.executable, "-m", "fixtures.locust_process", "-u", "1", "-t", "1s"]
+    found = subprocess.run(
+        argv, cwd=ROOT, env=given | variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 4, found.stderr
+    assert [line for line in found.stderr.splitlines() if line.startswith("ERROR") and word in line]
+    assert "Traceback" not in found.stderr
+
+
+def test_pytest_does_not_find_locust():
+    """Its plugin would take --host and a fixture name, and importing it patches the standard library."""
+    argv = [sys.executable, "-c", "import importlib.util as u; print(u.find_spec('locust'), u.find_spec('gevent'))"]
+    found = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.strip() == "None None"
