@@ -13,7 +13,7 @@ from fixtures.settings import Settings, resolve
 from fixtures.stack import Stack
 from fixtures.waiting import wait_for
 from tests.live.runs import live
-from tests.support_stack import guarded_home
+from fixtures.private import guarded_home
 
 pytestmark = pytest.mark.timeout(300)
 SELECTION = (
