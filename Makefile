@@ -36,6 +36,10 @@ watch: $(STAMP) ## for a scheduler: look and make nothing; make watch ARGS="--st
 sweep: $(STAMP) ## delete what killed runs left on a live server: make sweep ARGS="--stack external --mlflow-uri URL"
 	@$(RUN) -m pytest $(EARLY) -q --sweep $(ARGS)
 
+.PHONY: compare
+compare: $(STAMP) ## is B faster than A? make compare A="mlflow=3.17.2 workers=2" B="workers=4" ARGS="--quick"
+	@$(RUN) -m fixtures.compare "$(A)" "$(B)" $(ARGS)
+
 .PHONY: engine images image setup-local setup-aws bucket
 images: $(STAMP) ## fetch the images of docker/images.env that the Docker engine lacks (IMAGES="mlflow ..." for some)
 	@$(PY) -m fixtures.images $(IMAGES)
