@@ -15,7 +15,7 @@ from fixtures.compare.statistics import Verdict, bootstrap, estimate, holm, judg
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "compare_noise.json").read_text())["series"]
 NOISE = [np.array(r) - np.median(np.concatenate([np.array(x) for x in series])) for series in RECORDED for r in series]
-FAMILIES, OPERATIONS, RESTARTS, PAIRS, RESAMPLES = 400, 7, 6, 4, 400
+FAMILIES, OPERATIONS, RESTARTS, PAIRS, RESAMPLES = 400, 7, 8, 6, 400
 
 
 def family(dice, effect, louder=1.0):
