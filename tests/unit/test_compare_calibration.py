@@ -1,4 +1,4 @@
-"""The verdicts of a comparison where the truth is known: noise is drawn from blocks that were recorded between equal servers.
+"""Verdicts of a comparison where the truth is known: noise is drawn from blocks recorded between equal servers.
 
 A family is one whole comparison of seven operations. Restarts are drawn whole from the recorded ones, then pairs within
 them, each with a random sign, so that what is drawn has no difference but for the one that is put in.
