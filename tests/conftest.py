@@ -4,10 +4,10 @@ import signal
 
 import pytest
 
+from fixtures.private import private_stack
 from fixtures.settings import ROOT
 from tests.containers.support import HERE, in_this_shell, lacking
 from tests.lifecycle.support import Checkout, Stub, open_folder
-from tests.support_stack import private_stack
 
 collect_ignore = ["examples"]
 # A job in the background of a script is begun with Ctrl-C ignored, and so would be all that the tests start.

@@ -8,12 +8,12 @@ import pytest
 from fixtures.backends import Start, embedded
 from fixtures.backends.external import declared
 from fixtures.opening import look, of_the_root, reachable
+from fixtures.private import guarded_home
 from fixtures.process import Ports, start
 from fixtures.settings import Settings, resolve
 from fixtures.stack import Stack
 from fixtures.waiting import wait_for
 from tests.live.runs import live
-from tests.support_stack import guarded_home
 
 pytestmark = pytest.mark.timeout(300)
 SELECTION = (

@@ -1,0 +1,140 @@
+"""The grammar of a comparison's sides, its options, and what a wrong one is told."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fixtures.compare import environments
+from fixtures.compare.__main__ import code_of, main, parser, plan_of
+from fixtures.compare.spec import Spec, pair, parse
+from fixtures.settings import ROOT
+from fixtures.values import Usage
+from fixtures.waiting import StartFailure
+
+
+def test_defaults_are_those_of_a_stack_of_ours():
+    assert parse("A", "workers=4", "3.17.2") == Spec("3.17.2", 4, 45, 10, "psycopg2", "off", "proxied")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("wrokers=2", "unknown key 'wrokers' in 'wrokers=2'; known are mlflow, workers, pool, overflow, driver"),
+        ("workers", "'workers' has no value"),
+        ("workers=", "'workers=' has no value"),
+        ("workers=two", "workers=two is not a whole number from 1 to 16"),
+        ("pool=0", "pool=0 is not a whole number"),
+        ("pool=9 pool=9", "pool stands there twice"),
+        ("driver=pg8000", "driver=pg8000 is not one of psycopg2, psycopg"),
+        ("jobs=yes", "jobs=yes is not one of off, on"),
+        ("mlflow=main", "mlflow=main is no release"),
+        ("mlflow=2.9.0", "mlflow=2.9.0 is older than 2.16.0"),
+    ],
+)
+def test_a_wrong_side_is_one_clear_line(text, says):
+    with pytest.raises(Usage) as caught:
+        parse("A", text, "3.17.2")
+    assert str(caught.value).startswith("A: ") and says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_equal_sides_are_refused_after_the_defaults_are_filled_in():
+    with pytest.raises(Usage, match="A and B are the same"):
+        pair("workers=2", "mlflow=3.17.2 pool=45", "3.17.2")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["", ""], "A and B are the same"),
+        ([""], "1 sides, not two"),
+        (["", "workers=4", "--operations", "log-metric,walk"], "unknown operation 'walk'"),
+        (["", "workers=4", "--pairs", "3"], "--pairs 3: is odd"),
+        (["", "workers=4", "--restarts", "2"], "--restarts 2: not within 3 to 100"),
+        (["", "workers=4", "--margin", "0"], "--margin 0: not within"),
+        (["", "workers=4", "--restarts", "x"], "invalid int value"),
+        (["", "workers=4", "--nonsense"], "--nonsense"),
+        (["--render", "/nowhere"], "compare.json cannot be read"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_4_and_starts_nothing(words, says, capsys, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    assert main(words) == 4
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1
+
+
+def test_make_passes_the_sides_on():
+    done = subprocess.run(
+        ["make", "-C", ROOT, "compare", "A=wrokers=2", "B=workers=4"], capture_output=True, text=True, timeout=60
+    )
+    assert "A: unknown key 'wrokers'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "fail_if", "code"),
+    [
+        (["slower", "same"], "never", 0),
+        (["slower", "inconclusive"], "slower", 1),
+        (["faster", "same"], "slower", 0),
+        (["faster", "same"], "different", 1),
+        (["inconclusive", "same"], "slower", 6),
+        (["inconclusive"], "never", 0),
+    ],
+)
+def test_exit_codes_of_what_was_found(verdicts, fail_if, code):
+    judged = {"B": {str(n): {"verdict": v} for n, v in enumerate(verdicts)}}
+    document = {"wrong": [], "void": [], "judged": judged}
+    assert code_of(document, fail_if) == code
+    assert code_of({**document, "void": ["upload"]}, "never") == 6
+    assert code_of({**document, "wrong": [{}], "void": ["upload"]}, "never") == 1
+
+
+def test_quick_measures_less():
+    quick, whole = (plan_of(parser().parse_args(["a", "b", *more])) for more in (["--quick"], []))
+    assert quick.restarts < whole.restarts and set(quick.operations) < set(whole.operations)
+
+
+@pytest.mark.parametrize(("version", "day"), [("2.16.2", "2024-10-01"), ("2.20.9", "2025-03-28"), ("9.0.0", None)])
+def test_a_version_gets_what_there_was_at_its_time(version, day):
+    assert environments.cut_off(version) == day
+
+
+def test_an_installation_that_fails_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("READINESS_CACHE", str(tmp_path))
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty"))
+    with pytest.raises(StartFailure, match=r"MLflow 3\.99\.0 cannot be installed: ") as caught:
+        environments.python_of("3.99.0")
+    assert "\n" not in str(caught.value)
+    assert [path.suffix for path in (tmp_path / "venvs").iterdir()] == [".lock"]
+
+
+def test_an_environment_is_made_once_and_a_part_of_one_never_used(tmp_path, monkeypatch):
+    made = []
+
+    def install(folder, version, wanted, before, lock):
+        assert not folder.exists()
+        folder.mkdir()
+        made.append(version)
+        if len(made) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv("READINESS_CACHE", str(tmp_path))
+    monkeypatch.setattr(environments, "install", install)
+    with pytest.raises(KeyboardInterrupt):
+        environments.python_of("3.1.4")
+    assert environments.python_of("3.1.4") == environments.python_of("3.1.4")
+    assert len(made) == 2
+
+
+def test_a_version_that_cannot_be_installed_ends_with_7(monkeypatch, capsys):
+    def refuse(version):
+        raise StartFailure(f"MLflow {version} cannot be installed: no such version")
+
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr("fixtures.compare.__main__.python_of", refuse)
+    assert main(["mlflow=3.99.0", "workers=3"]) == 7
+    assert "cannot be installed" in capsys.readouterr().err
+    assert sys.exc_info() == (None, None, None)
