@@ -173,5 +173,5 @@ def test_secrets_stay_secret(examples, scratch, stub):
     done = examples.run(scratch, "--stack", "external", workers=2, env=env)
     assert done.code == 7, done.out
     texts = [done.out, *(f.read_text() for f in done.report.rglob("*") if f.is_file())]
-    assert len(texts) == 4
+    assert len(texts) == 5
     assert [t for t in texts if CANARY in t] == []
