@@ -22,10 +22,10 @@ import requests
 from fixtures import guard, locust_process
 from fixtures.load import messages
 from fixtures.load.target import Target
+from fixtures.private import private_stack
 from fixtures.waiting import StartFailure
 from tests.bench_engine.generators import CLIENTS, RUN, SECONDS
 from tests.bench_engine.judge import LOCUST, OURS, WRK, Block, Saturated, broken, table
-from tests.support_stack import private_stack
 
 ROUNDS = 9
 CROWD = 40  # closed-loop clients that saturate MLflow

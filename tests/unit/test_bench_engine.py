@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.bench_engine import __main__ as command
 from tests.bench_engine.judge import LOCUST, OURS, WRK, Block, Saturated, broken, ratio, table
 
 
@@ -69,3 +70,9 @@ def test_the_null_server_answers_a_request_once_it_is_whole():
                 assert link.recv(1000).endswith(b"\r\n\r\n{}")
         server.stdin.close()
         assert server.wait(10) == 0
+
+
+def test_the_command_measures_both_demands():
+    """It is run on demand only: what it is made of must at least be there."""
+    assert command.ROUNDS % 2 == 1, "a median that was seen"
+    assert set(command.EACH) == {"log-metric", "log-batch"}
