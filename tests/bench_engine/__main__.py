@@ -101,12 +101,17 @@ def side_by_side(rounds):
 
 
 def taken(processes):
-    """CPU seconds of processes and of the children that they have waited for."""
-    found = 0.0
+    """CPU seconds of each process and of the children that it has waited for."""
+    found = {}
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):  # its time is with its parent's children
-            found += sum(process.cpu_times()[:4])
+            found[process.pid] = sum(process.cpu_times()[:4])
     return found
+
+
+def since(before, after):
+    """CPU seconds of each process that is still there."""
+    return {pid: seconds - before.get(pid, 0.0) for pid, seconds in after.items()}
 
 
 def busy():
@@ -130,12 +135,16 @@ def at_saturation():
                 told(process, kind=kind, runs=runs, count=WARM)
                 stack_processes = [p for p in guard.ours([begin.home]) if p.pid != process.pid]
                 used, there = busy()
-                before = taken(generator), taken(stack_processes)
+                before, begun = (taken(generator), taken(stack_processes)), time.monotonic()
                 answer = told(process, kind=kind, runs=runs, count=count)
-                mine, theirs = taken(generator) - before[0], taken(stack_processes) - before[1]
+                mine, theirs = since(before[0], taken(generator)), since(before[1], taken(stack_processes))
                 now_used, now_there = busy()
-                share = (now_used - used) / (now_there - there)
-                found.append(Saturated(kind, mine, theirs, share, answer["done"], answer["bad"]))
+                machine = (now_used - used) / (now_there - there)
+                core = max(theirs.values()) / (time.monotonic() - begun)
+                share = max(machine, core)
+                found.append(
+                    Saturated(kind, sum(mine.values()), sum(theirs.values()), share, answer["done"], answer["bad"])
+                )
     return found
 
 

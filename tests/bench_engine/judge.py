@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 TIMES = 3.0  # as many requests per CPU-second as Locust's FastHttpUser, at least
 SHARE = 0.05  # of the CPU used at MLflow's saturation, at most
-FULL = 0.85  # of the machine must be busy, or nothing was saturated
+FULL = 0.85  # of the machine, or of a core by one process, must be busy, or nothing was saturated
 OURS, LOCUST, WRK = "engine", "locust", "wrk"
 
 
@@ -36,7 +36,8 @@ class Saturated:
     """CPU seconds used while MLflow took one kind of request.
 
     Args:
-        busy: the share of the machine's CPU that was used by anybody, 0 to 1.
+        busy: the share of the machine's CPU that was used by anybody, or of one core by the stack's busiest process (a
+            worker of Python cannot use more than one), whichever is more; 0 to 1.
         bad: requests that were not answered with 200.
     """
 
@@ -79,7 +80,9 @@ def broken(blocks: list[Block], saturated: list[Saturated]) -> list[str]:
         if found.bad:
             wrong.append(f"{found.kind}: {found.bad} of {found.done + found.bad} requests were not answered well")
         if found.busy < FULL:
-            wrong.append(f"{found.kind}: the machine was busy for {found.busy:.0%} only, MLflow was not saturated")
+            wrong.append(
+                f"{found.kind}: neither the machine nor one worker was busy for more than {found.busy:.0%}, MLflow was not saturated"
+            )
         if found.share > SHARE:
             wrong.append(f"{found.kind}: the engine took {found.share:.1%} of the CPU, not {SHARE:.0%} or less")
     return wrong
@@ -95,7 +98,7 @@ def table(blocks: list[Block], saturated: list[Saturated], without: str = "") ->
         lines.append(f"  {name:22} {count:6} {median_rate(blocks, name):15,.0f} {times:>10}")
     lines += [f"  {without}"] if without else []
     lines += ["", "at MLflow's saturation, CPU seconds:"]
-    lines.append(f"  {'requests':22} {'number':>6} {'engine':>8} {'stack':>8} {'share':>7} {'machine busy':>13}")
+    lines.append(f"  {'requests':22} {'number':>6} {'engine':>8} {'stack':>8} {'share':>7} {'busy':>13}")
     for s in saturated:
         lines.append(
             f"  {s.kind:22} {s.done:6} {s.generator:8.2f} {s.stack:8.1f} {s.share:7.2%} {min(s.busy, 1):13.0%}"

@@ -32,7 +32,7 @@ def test_a_fast_engine_keeps_the_demands():
         ([*FAST, block(WRK, 9, bad=1)], [IDLE], "wrk: 1 of 10 requests"),
         (FAST, [], "MLflow was not loaded"),
         (FAST, [IDLE, Saturated("log-batch", 0.6, 9.4, 0.9, 100, 0)], "log-batch: the engine took 6.0%"),
-        (FAST, [Saturated("log-metric", 0.1, 9.9, 0.5, 100, 0)], "busy for 50% only"),
+        (FAST, [Saturated("log-metric", 0.1, 9.9, 0.5, 100, 0)], "busy for more than 50%"),
         (FAST, [Saturated("log-metric", 0.1, 9.9, 0.9, 99, 1)], "1 of 100 requests"),
     ],
 )
