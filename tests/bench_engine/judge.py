@@ -80,9 +80,8 @@ def broken(blocks: list[Block], saturated: list[Saturated]) -> list[str]:
         if found.bad:
             wrong.append(f"{found.kind}: {found.bad} of {found.done + found.bad} requests were not answered well")
         if found.busy < FULL:
-            wrong.append(
-                f"{found.kind}: neither the machine nor one worker was busy for more than {found.busy:.0%}, MLflow was not saturated"
-            )
+            idle = f"neither the machine nor one worker was busy for more than {found.busy:.0%}"
+            wrong.append(f"{found.kind}: {idle}, MLflow was not saturated")
         if found.share > SHARE:
             wrong.append(f"{found.kind}: the engine took {found.share:.1%} of the CPU, not {SHARE:.0%} or less")
     return wrong
