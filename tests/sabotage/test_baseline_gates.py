@@ -1,6 +1,7 @@
 """A baseline of a healthy stack: the same stack keeps it, and what was changed in the database breaks it."""
 
 import json
+import re
 
 import pytest
 
@@ -95,7 +96,9 @@ def test_a_trigger_and_a_lost_index_break_it(healthy, tmp_path):
     done = run(target, tmp_path, "broken", asks, lost, options=f"--baseline {file}")
     assert done.code == 1, done.output[-3000:]
     value, grown = (told(done.checks[f"suites/{check}"]) for check in (VALUE, GROWN))
-    assert "log_param" in value and "nested 1, seen nested 2" in value.replace("; ", ", ") and "trigger" in value, value
+    # what the trigger asks may read many pages, too
+    wanted = r"log_param.*: nested\b.*expected nested 1\b.*seen nested 2 .*SELECT count.*trigger"
+    assert re.search(wanted, value), value
     assert "1000-history" in grown and "pages" in grown and "index" in grown, grown
 
 
