@@ -51,6 +51,10 @@ locust: $(LOCUST) ## install Locust, for fleets and bench-engine, where no other
 bench-engine: $(STAMP) $(LOCUST) ## is our load engine fast enough? beside Locust and wrk, and at MLflow's saturation
 	@$(RUN) -m tests.bench_engine
 
+.PHONY: bench-private
+bench-private: $(STAMP) ## how soon is a private stack ready: on a clone of a template, beside a cold start
+	@$(RUN) -m tests.bench_private
+
 .PHONY: compare
 compare: $(STAMP) ## is B faster than A? make compare A="mlflow=3.17.2 workers=2" B="workers=4" ARGS="--quick"
 	@$(RUN) -m fixtures.compare "$(A)" "$(B)" $(ARGS)
