@@ -1,7 +1,7 @@
 """Verdicts of a comparison where the truth is known: noise is drawn from blocks recorded between equal servers.
 
-A family is one whole comparison of seven operations. A restart is drawn whole: all operations of one recorded restart of
-one lane, with one random sign for all of them, so that what they have in common stays; then pairs within it. What is
+A family is one whole comparison of seven operations. A restart is drawn whole: all operations of one recorded restart
+of one lane, with one random sign for all of them, so that what they have in common stays; then pairs within it. What is
 drawn has no difference but for the one that is put in. Two recordings, of 6 restarts with 4 pairs and of 8 with 6: with
 the first the plan's size was chosen, too; the second only ever checks.
 """
@@ -52,7 +52,7 @@ def families(recording, effect, louder=1.0, count=400):
 
 
 def one_slower(recording, rounds, restarts=RESTARTS, alone=False):
-    """Each operation in turn a tenth slower, with the six equal ones beside it or alone: (its verdicts, the others')."""
+    """Each operation in turn a tenth slower, beside six equal ones or alone: (its verdicts, the others')."""
     dice = np.random.default_rng(20261124)
     own, others = [], []
     for slow in list(range(OPERATIONS)) * rounds:

@@ -1,0 +1,90 @@
+"""A comparison of real servers that are alike, but for what stands before one of them: it sees that, and only that.
+
+The requests of each lane go through a proxy of its own, so that all pay for one. B's holds every get-run back and
+acknowledges some log-metrics without storing them.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from fixtures.compare import pages
+from fixtures.compare.__main__ import FOUND, MADE, code_of, compare
+from fixtures.compare.blocks import Plan
+from fixtures.compare.lanes import Lane
+from fixtures.compare.spec import pair
+from fixtures.compare.statistics import MARGIN
+from tests.sabotage.proxy import TamperProxy
+from tests.sabotage.rules import Rule, at, delay, every_nth, swallow_write
+
+PLAN = Plan(("get-run", "log-metric"), restarts=3, pairs=4, seconds=0.1, clients=1, kept=False, seed=7)
+SLOW_SECONDS, NTH = 0.01, 5
+pytestmark = pytest.mark.timeout(240)
+
+
+def rules(slow: float, action) -> list[Rule]:
+    """The same for each lane, since a buffered request takes longer than a streamed one."""
+    return [
+        Rule("slow", at("/runs/get$", "GET"), delay(slow)),
+        Rule("lost", at("/runs/log-metric$", "POST"), action),
+    ]
+
+
+@pytest.fixture(scope="module")
+def document():
+    """One comparison of servers that are alike."""
+    proxies: list[TamperProxy] = []
+    with ExitStack() as left:
+
+        def aim(lane: Lane) -> str:
+            lies = lane.name == "B"
+            given = rules(SLOW_SECONDS, every_nth(NTH, swallow_write({}))) if lies else rules(0, delay(0))
+            proxy = left.enter_context(TamperProxy(lane.url, given, host=lane.url.removeprefix("http://")))
+            proxies.append(proxy)
+            return proxy.url
+
+        version = metadata.version("mlflow")
+        a, b = pair("workers=1 pool=20", "workers=1 pool=21", version)
+        made = compare(a, b, PLAN, MARGIN, False, {version: Path(sys.executable)}, aim)
+    assert len(proxies) == 3 * PLAN.restarts
+    assert all(proxy.fired("slow") and proxy.fired("lost") for proxy in proxies)
+    return made
+
+
+def test_a_lane_that_is_held_back_is_slower(document):
+    found = document["judged"]["B"]["get-run"]
+    assert found["verdict"] == "slower", found
+    assert found["low"] > 1 + MARGIN, found
+
+
+def test_the_twin_is_not(document):
+    """Which has the same proxy before it."""
+    twin = document["judged"]["twin"]
+    assert document["void"] == [], twin
+    assert {entry["verdict"] for entry in twin.values()} <= {"same", "inconclusive"}, twin
+    assert twin["get-run"]["high"] < document["judged"]["B"]["get-run"]["low"], twin
+
+
+def test_what_a_lane_has_lost_is_named(document):
+    """In each restart, by lane and operation, and for no other."""
+    wrong = [(w["restart"], w["lane"], w["operation"]) for w in document["wrong"]]
+    assert wrong == [(restart, "B", "log-metric") for restart in range(PLAN.restarts)]
+    assert all("lost" in str(w["why"]) for w in document["wrong"]), document["wrong"]
+
+
+def test_a_lane_that_lost_something_is_not_judged(document):
+    assert document["judged"]["B"]["log-metric"]["verdict"] == "NOT JUDGED"
+    text = "\n".join(pages.shown(document, "B"))
+    assert "log-metric" in text and "NOT JUDGED" in text
+
+
+def test_the_exit_code_says_so(document):
+    """Lost writes are a finding whatever was asked for; slowness is one where it was."""
+    assert code_of(document, "never") == FOUND
+    intact = {**document, "wrong": []}
+    assert [code_of(intact, "never"), code_of(intact, "slower")] == [MADE, FOUND]
