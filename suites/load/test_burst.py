@@ -8,7 +8,7 @@ from fixtures.load import messages
 from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once, summary
 from fixtures.load.judges import THREADS, WORKERS
 from fixtures.load.latency import Measured
-from fixtures.load.sessions import Sessions, left_behind, sees_others
+from fixtures.load.sessions import IDLE_SECONDS, Sessions, left_behind, sees_others
 from fixtures.outcomes import OutOfScope, expect, expect_that
 
 MOST = 320  # clients; a larger server is full as well when a few of its workers are
@@ -93,16 +93,22 @@ def test_a_small_read_is_answered_during_the_burst(burst, stack, note):
 
 
 @pytest.mark.requires("sql")
-def test_no_session_stays_in_a_transaction_after_the_burst(burst, sql):
+def test_no_session_stays_in_a_transaction_after_the_burst(burst, sql, note):
     """A session that stays in a transaction keeps its locks and one connection of the pool, and stops vacuum.
 
-    Remedy: see pg_stat_activity for what the session ran last; upgrade MLflow, look at middleware that kills requests,
-    and set idle_in_transaction_session_timeout in Postgres as a last resort.
+    Remedy: where connections of the pool ran out, mend that first. See pg_stat_activity for what the session ran last;
+    upgrade MLflow, look at middleware that kills requests, and set idle_in_transaction_session_timeout in Postgres as a
+    last resort.
     """
     what, *_, sessions = burst
     if not sees_others(sql):
         raise OutOfScope("sql", "the door's role may not see others' sessions; GRANT pg_read_all_stats TO it")
+    most, longest = sessions.idle
+    note(f"meanwhile at most {most} at once, the longest for {longest:.2g} s, in {len(sessions.looks())} looks")
     expect(f"sessions left in a transaction by {what}", left_behind(sql, sessions), [])
+    expect_that(
+        longest <= IDLE_SECONDS, f"the longest idle in a transaction beside {what}", f"≤ {IDLE_SECONDS} s", longest
+    )
 
 
 @pytest.mark.requires("sql")
@@ -114,5 +120,5 @@ def test_connections_stay_under_the_limit_during_the_burst(burst, sql, note):
     """
     what, *_, sessions = burst
     room = f"{sessions.limit} (max_connections less the reserved ones)"
-    note(f"at most {sessions.peak} of {room} connections in {len(sessions.samples)} looks")
+    note(f"at most {sessions.peak} of {room} connections in {len(sessions.looks())} looks")
     expect_that(sessions.peak < sessions.limit, f"connections beside {what}", f"fewer than {room}", sessions.peak)
