@@ -1,0 +1,42 @@
+"""A comparison waits for its servers: they answer long before all their processes have begun."""
+
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from fixtures.compare.lanes import settle
+
+BUSY = "import time\nend = time.monotonic() + {}\nwhile time.monotonic() < end: pass\ntime.sleep(60)"
+
+
+@pytest.fixture
+def lane():
+    """A lane whose server has one child, which is busy for so many seconds and then waits."""
+    begun = []
+
+    def begin(seconds):
+        program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY.format(seconds)!r}])"
+        begun.append(subprocess.Popen([sys.executable, "-c", program], process_group=0))
+        return SimpleNamespace(child=SimpleNamespace(popen=begun[-1]))
+
+    yield begin
+    for popen in begun:
+        subprocess.run(["kill", "-9", "--", f"-{popen.pid}"], check=False)
+        popen.wait()
+
+
+def test_a_server_that_is_still_busy_is_waited_for(lane):
+    began = time.monotonic()
+    assert settle([lane(3)], 30)
+    assert time.monotonic() - began >= 3
+
+
+def test_one_that_stays_busy_is_measured_all_the_same_and_said_to_be_busy(lane):
+    assert not settle([lane(60)], 2)
+
+
+def test_no_lane_is_quiet():
+    assert settle([SimpleNamespace(child=None)], 0)
