@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from fixtures import locust_process
+from fixtures.doors import SqlDoor
 from fixtures.load.fleet_results import START, read
 from fixtures.process import Ports
 from fixtures.settings import ROOT
+from fixtures.waiting import NotYet, wait_for
 
 USERS, EACH, SECONDS = 4, 12, 6
 pytestmark = pytest.mark.timeout(240)
@@ -33,26 +36,39 @@ def ours(folder, stack, *arguments):
     return found.returncode, found.stdout + found.stderr
 
 
-@pytest.fixture(scope="module")
-def fleet(real_stack, tmp_path_factory):
-    """(folder, stack) after one master and two workers have sent to it."""
+def send(folder, stack, seconds, kill_after=None):
+    """One master and two workers send; one may be killed so many seconds after all users were there. Exit codes."""
     assert locust_process.installed(), locust_process.MISSING
-    folder, ports = tmp_path_factory.mktemp("fleet"), Ports()
+    ports, uri = Ports(), stack.mlflow_uri
     port = str(ports.take())
-    bounds = ["-u", str(USERS), "-r", str(USERS), "-t", f"{SECONDS}s", "--each", str(EACH)]
+    bounds = ["-u", str(USERS), "-r", str(USERS), "-t", f"{seconds}s", "--each", str(EACH)]
     where = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--expect-workers", "2"]
     fleet = [
-        locust(
-            folder, real_stack.mlflow_uri, "--master", *where, *bounds, "--fleet-results", str(folder / "fleet.json")
-        ),
-        *(locust(folder, real_stack.mlflow_uri, "--worker", "--master-port", port, "--each", str(EACH)) for _ in "ab"),
+        locust(folder, uri, "--master", *where, *bounds, "--fleet-results", str(folder / "fleet.json")),
+        *(locust(folder, uri, "--worker", "--master-port", port, "--each", str(EACH)) for _ in "ab"),
     ]
     try:
-        codes = [one.wait(120) for one in fleet]
+        if kill_after is not None:
+            wait_for("all users", lambda: spawned(folder / "locust-0.log"), 60)
+            time.sleep(kill_after)
+            fleet[-1].kill()
+        return [one.wait(120) for one in fleet]
     finally:
         for one in fleet:
             one.kill()
         ports.release()
+
+
+def spawned(log):
+    if "All users spawned" not in log.read_text():
+        raise NotYet("no word of it in the master's log")
+
+
+@pytest.fixture(scope="module")
+def fleet(real_stack, tmp_path_factory):
+    """(folder, stack) after one master and two workers have sent to it."""
+    folder = tmp_path_factory.mktemp("fleet")
+    codes = send(folder, real_stack, SECONDS)
     assert codes == [0, 0, 0], "\n".join(log.read_text()[-2000:] for log in folder.glob("*.log"))
     return folder, real_stack
 
@@ -81,6 +97,23 @@ def test_what_a_fleet_sent_lands_in_the_same_report_and_is_then_deleted(fleet):
     assert code == 0, said
     assert "could not be deleted" not in said
     assert [*(folder / "reports" / "journals").glob("*.jsonl")] == []
+
+
+def test_a_worker_that_is_lost_leaves_nothing_proven_and_nothing_behind(real_stack, tmp_path):
+    codes = send(tmp_path, real_stack, 3 * SECONDS, kill_after=1)
+    logs = "\n".join(log.read_text()[-2000:] for log in tmp_path.glob("*.log"))
+    assert codes[2] == -9, logs
+    found = read(tmp_path / "fleet.json")
+    assert (found.workers, found.lost) == (2, 1), logs
+    code, said = ours(
+        tmp_path, real_stack, "suites/load/test_fleet.py", "--allow-load", f"--fleet-results={tmp_path}/fleet.json"
+    )
+    assert code == 6, said
+    assert "1 of the workers ended without their ledger; let the fleet run again" in said
+    code, said = ours(tmp_path, real_stack, "--sweep")
+    assert code == 0, said
+    left = "SELECT name FROM experiments WHERE name LIKE %s AND lifecycle_stage = 'active'"
+    assert SqlDoor(real_stack.db_uri).rows(left, f"{found.prefix}%") == []
 
 
 def test_results_of_another_server_prove_nothing(fleet, tmp_path):

@@ -39,4 +39,4 @@ def test_one_that_stays_busy_is_measured_all_the_same_and_said_to_be_busy(lane):
 
 
 def test_no_lane_is_quiet():
-    assert settle([SimpleNamespace(child=None)], 0)
+    assert settle([SimpleNamespace(child=None)], 5)
