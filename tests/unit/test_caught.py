@@ -14,7 +14,7 @@ GREEN = EMPTY | {"id": OTHER, "status": "pass"}
 
 
 def outcome(*checks, code=1, word="NOT READY", untold=()):
-    return Outcome(code, {"checks": list(checks), "verdict": {"word": word}}, "", list(untold))
+    return Outcome(code, {"checks": list(checks), "verdict": {"word": word}}, "its last lines", list(untold))
 
 
 def test_the_right_finding_in_the_call_phase_counts():
@@ -33,8 +33,8 @@ def test_the_right_finding_in_the_call_phase_counts():
         (outcome(FOUND, GREEN | {"status": "fail"}), "false alarm"),
         (outcome(FOUND, GREEN | {"status": "not-checked"}), "false alarm"),
         (outcome(FOUND, GREEN, untold=["lie"]), "never told: lie"),
-        (outcome(FOUND, GREEN, code=6), r"\(6, .NOT READY.\) == \(1, .NOT READY.\)"),
-        (outcome(FOUND, GREEN, word="READY"), r"\(1, .READY.\) == \(1, .NOT READY.\)"),
+        (outcome(FOUND, GREEN, code=6), "its last lines"),
+        (outcome(FOUND, GREEN, word="READY"), "its last lines"),
     ],
 )
 def test_anything_less_does_not(seen, why):
