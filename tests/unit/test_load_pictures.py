@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.figures import Figure
 from fixtures.load.latency import Measured, Spread
-from fixtures.load.pictures import knee, ladder, percentiles, throughput
+from fixtures.load.pictures import bend, knee, ladder, percentiles, throughput
 
 
 def saturating(clients, most=100.0, half=4.0):
@@ -35,10 +35,18 @@ def test_the_knee_does_not_depend_on_the_units():
     assert knee([(10 * x, y / 1000) for x, y in points]) == pytest.approx((160, knee(points)[1] / 1000))
 
 
+def test_of_clients_beyond_the_knee_that_get_nothing_done_no_wait_is_known():
+    assert bend([(1, 50), (4, 190), (40, 0)]).endswith("40 clients do 0 times as much.")
+
+
 def test_throughput_says_where_the_knee_is():
     found = throughput("spread", "Goodput", {40: 202.0, 1: 50.0, 16: 200.0, 4: 190.0})
     assert found.series[0].points == ((1.0, 50.0), (4.0, 190.0), (16.0, 200.0), (40.0, 202.0))
     assert "4 clients and 190/s" in found.note
+    assert (
+        found.note
+        == "The knee lies at 4 clients and 190/s; 40 clients do 1.1 times as much and wait 9.4 times as long."
+    )
     assert "No knee" in throughput("spread", "Goodput", {1: 50.0}).note
 
 
