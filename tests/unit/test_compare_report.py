@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.compare import __main__ as command
 from fixtures.compare import pages, report
+from fixtures.compare.looks import Unjudged
 
 OPERATIONS = ("log-metric", "create-run")
 BASE = {
@@ -67,7 +68,7 @@ def test_a_twin_that_differs_makes_the_run_void():
 def test_a_lane_that_was_wrong_is_not_judged():
     lost = {"lane": "B", "operation": "log-metric", "restart": 0, "why": ["1 lost"]}
     made = document(0.5, wrong=[lost])
-    assert made["judged"]["B"]["log-metric"]["verdict"] == report.DISTURBED
+    assert made["judged"]["B"]["log-metric"]["verdict"] == Unjudged.DISTURBED
     assert pages.headline(made).startswith("NOT CORRECT: B ")
 
 

@@ -1,0 +1,47 @@
+"""python -m tests.record_noise FILE: block times of equal servers, for tests/unit/test_compare_calibration.py.
+
+Ten minutes on a machine that does nothing else. FILE gets the log-ratios of pairs, as [series][restart][pair]: B's
+seven operations against A, then the twin's. No operation ends early, so that nothing is chosen by what was seen.
+"""
+
+import json
+import math
+import os
+import sys
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+
+from fixtures.compare import report
+from fixtures.compare.__main__ import parser, plan_of
+from fixtures.compare.blocks import measure
+from fixtures.compare.lanes import Lane, open_site, templates
+from fixtures.compare.spec import Spec
+from fixtures.environment import cleanse
+from fixtures.private import private_start
+
+
+def main(file: Path) -> None:
+    cleanse(os.environ, "embedded")
+    version = metadata.version("mlflow")
+    plan, spec = plan_of(parser().parse_args(["--restarts", "8"])), Spec(version)
+    with private_start() as begin:
+        site = open_site(begin, [spec] * 3, durable=False)
+        made = templates(site, {version: Path(sys.executable)})
+        lanes = [Lane(name, spec, Path(sys.executable), made[version]) for name in ("A", *report.OTHERS)]
+        samples = asdict(measure(site, lanes, plan, lambda _: plan.operations))
+    assert not samples["wrong"], samples["wrong"]
+    series = [logs(samples["blocks"], name, lane) for lane in report.OTHERS for name in plan.operations]
+    loads = " ".join(f"{restart['load']:.1f}" for restart in samples["restarts"])
+    where = f"{os.cpu_count()} cores, load {loads}; seed {plan.seed}"
+    what = f"log-ratios of pairs of blocks, by series, restart and pair; {where}; only ever used to check"
+    file.write_text(json.dumps({"what": what, "series": series}) + "\n")
+
+
+def logs(blocks: list[dict[str, object]], name: str, lane: str) -> list[list[float]]:
+    """The lane against A alone."""
+    return [[round(math.log(own / a), 5) for a, own in one] for one in report.pairs(blocks, name, lane, ["A"])]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
