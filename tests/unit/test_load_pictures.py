@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.figures import Figure
+from fixtures.figures import Figure, Series
 from fixtures.load.latency import Measured, Spread
 from fixtures.load.pictures import bend, knee, ladder, percentiles, throughput
 
@@ -47,7 +47,9 @@ def test_throughput_says_where_the_knee_is():
         found.note
         == "The knee lies at 4 clients and 190/s; 40 clients do 1.1 times as much and wait 9.4 times as long."
     )
-    assert "No knee" in throughput("spread", "Goodput", {1: 50.0}).note
+    assert found.series[1:] == (Series("knee", ((4.0, 190.0),)),)
+    straight = throughput("spread", "Goodput", {1: 50.0})
+    assert "No knee" in straight.note and len(straight.series) == 1
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,12 @@ def test_a_percentile_is_drawn_where_ten_samples_lie_beyond_it(count, shown):
 
 def measured(latency, lag):
     return Measured(Spread(latency), Spread([0.01] * 30), Spread(lag), 30)
+
+
+def test_what_has_no_percentile_is_named_and_no_line():
+    found = percentiles("mixed", "Latency", {"few": measured([0.1] * 19, [0.0]), "none": Measured()}, open_loop=True)
+    assert found.series == ()
+    assert "Too few requests for a percentile: few (19, max 100 ms)." in found.note and "none" not in found.note
 
 
 def test_void_latency_is_not_drawn():
