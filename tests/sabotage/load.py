@@ -118,7 +118,13 @@ RAIDS = (
             {f"{CREATE}concurrent_runs_are_stored_once": "duplicated: rdy-.*created"},
             lie("twice", api("runs/create"), only(has("created"), every_nth(8, twice))),
         ),
+        Sabotage(
+            "a proxy refuses slow searches",
+            {},
+            lie("limited", api("runs/search"), only(has('"max_results": 3}'), answer(429, "slow down"))),
+        ),
         beside=f"{BURST}full_burst_is_not_refused {BURST}full_burst_is_answered "
+        f"{STARVED}small_reads_beside_slow_searches_are_answered "
         f"{CREATE}concurrent_runs_are_all_created {SAME}writers_to_one_run_are_not_refused "
         f"{TEN}ten_concurrent_runs_log_without_an_error",
         workers=1,
