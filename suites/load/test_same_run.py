@@ -85,7 +85,8 @@ def test_the_latest_value_of_a_shared_run_is_of_the_highest_step(hot_run, target
     """
     history, run = hot_run
     every_outcome_known(f"{CLIENTS} clients to run {run}", history)
-    same(f"latest metrics of run {run}", latest(history), messages.latest_rows(target, [run]))
+    shown = messages.latest_rows(target, [run])
+    same(f"latest metrics of run {run}", latest(history, shown), shown)
 
 
 def test_single_metrics_are_all_in_the_history(single_metrics, stack, target, doors):
@@ -113,7 +114,8 @@ def test_single_metrics_show_the_highest_step_as_latest(single_metrics, target):
     """
     history, runs = single_metrics
     every_outcome_known(f"{CLIENTS} clients", history)
-    same("latest metrics of single logging", latest(history), messages.latest_rows(target, runs))
+    shown = messages.latest_rows(target, runs)
+    same("latest metrics of single logging", latest(history, shown), shown)
 
 
 def test_a_param_that_all_processes_log_alike_is_stored(agreed, stack, mlflow_client):

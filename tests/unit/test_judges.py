@@ -172,6 +172,12 @@ def test_latest_is_of_the_highest_step_then_timestamp_then_value():
     assert latest(ops) == {("r1", "loss"): row(3, 0.9)}
 
 
+def test_latest_may_be_of_a_refused_request_that_was_stored_all_the_same():
+    ops = history(operation("ok", row(3)), operation("refused", row(1), row(5), status=503))
+    assert latest(ops) == latest(ops, [row(3)]) == latest(ops, [row(1)]) == {("r1", "loss"): row(3)}
+    assert latest(ops, [row(5)]) == {("r1", "loss"): row(5)}
+
+
 def test_refusals_are_a_finding_with_counts_and_remedy():
     ops = history(operation("ok"), operation("refused", sequence=1, status=400, message=POOL_DRY), not_sent=3)
     with pytest.raises(Finding) as found:
