@@ -31,7 +31,8 @@ def test_asynchronous_logging_is_stored_after_a_flush(trained):
     """A script that calls mlflow.flush_async_logging() may read its metrics, or tell others of them, at once.
 
     Remedy: look in the server's log for log-batch requests that were refused while the script ran; the client gives
-    up on those silently. A cache or a read replica between clients and the server shows old data.
+    up on those silently. A cache or a read replica between clients and the server shows old data; a proxy that answers
+    on its own, or a trigger or rule on the table metrics, loses or changes it.
     """
     points, flushed, _, error = trained
     expect("errors of a script that logs asynchronously", error, "")
@@ -42,8 +43,9 @@ def test_asynchronous_logging_is_stored_after_a_flush(trained):
 def test_asynchronous_logging_without_a_flush_is_stored_when_the_run_ends(trained):
     """A script that logs asynchronously and ends its run without a flush must not lose its last metrics.
 
-    Remedy: look in the server's log for log-batch requests that were refused while the script ran. Scripts that just
-    end, without the end of a run or mlflow.flush_async_logging(), do lose what is queued: a defect of MLflow's client.
+    Remedy: look in the server's log for log-batch requests that were refused while the script ran, and for a proxy that
+    answers on its own or a trigger or rule on the table metrics. Scripts that just end, without the end of a run or
+    mlflow.flush_async_logging(), do lose what is queued: a defect of MLflow's client.
     """
     points, _, stored, error = trained
     expect("errors of a script that logs asynchronously", error, "")

@@ -50,6 +50,22 @@ def twice(request: Request, forward: Forward) -> Response:
     return forward(request)
 
 
+def cached() -> list[Rule]:
+    """A cache in front: who reads a run again gets what was there the first time."""
+    kept: dict[str, tuple[int, bytes]] = {}
+
+    def act(request: Request, forward: Forward) -> Response:
+        if request.query in kept:
+            status, body = kept[request.query]
+            return Response(status, body=body)
+        found = forward(request)
+        kept[request.query] = found.status, found.body
+        found.untouched = True
+        return found
+
+    return [Rule("cache", api("runs/get"), act)]
+
+
 def all_win(request: Request, forward: Forward) -> Response:
     """Whoever is refused a param is told that it was stored."""
     answered = forward(request)
@@ -118,7 +134,18 @@ RAIDS = (
             {f"{CREATE}concurrent_runs_are_stored_once": "duplicated: rdy-.*created"},
             lie("twice", api("runs/create"), only(has("created"), every_nth(8, twice))),
         ),
+        Sabotage(
+            "reads come from a cache",
+            {f"{BURST}a_small_read_is_answered_during_the_burst": "again after it.*[12] wrong: (loss|score) of run"},
+            cached,
+        ),
+        Sabotage(
+            "a proxy refuses slow searches",
+            {},
+            lie("limited", api("runs/search"), only(has('"max_results": 3}'), answer(429, "slow down"))),
+        ),
         beside=f"{BURST}full_burst_is_not_refused {BURST}full_burst_is_answered "
+        f"{STARVED}small_reads_beside_slow_searches_are_answered "
         f"{CREATE}concurrent_runs_are_all_created {SAME}writers_to_one_run_are_not_refused "
         f"{TEN}ten_concurrent_runs_log_without_an_error",
         workers=1,

@@ -151,7 +151,7 @@ def test_the_remedy_for_a_dry_pool_that_is_large_enough_looks_elsewhere():
 
 
 @pytest.mark.parametrize(
-    "message", ["FATAL: sorry, too many clients already", SLOTS, 'too many connections for role "m"']
+    "message", ["FATAL: sorry, too many clients already", SLOTS, "too many connections, says a pooler"]
 )
 def test_the_remedy_for_a_full_postgres_is_max_connections(message):
     said = mend([Group(503, message, 1)], 2, 55)
@@ -164,12 +164,37 @@ def test_several_causes_have_several_remedies_and_an_unknown_one_none():
     assert "POOL_SIZE=45" in both
     assert "max_connections to at least" in both
     assert "locks metrics in one order" in both
-    assert mend([Group(502, "Bad Gateway", 3)], 4) == ""
+    assert mend([Group(400, "INVALID_PARAMETER_VALUE: no", 3)], 4) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "word"),
+    [
+        (503, 'T: FATAL: too many connections for role "m"', 'ALTER ROLE "m" CONNECTION LIMIT 230'),
+        (503, "T_U: canceling statement due to lock timeout", "SHOW lock_timeout"),
+        (503, "T_U: server closed the connection unexpectedly", "idle_in_transaction_session_timeout"),
+        (400, "BAD_REQUEST: UPDATE statement on table '…' expected to update 2 row(s); 1 were matched.", "trigger"),
+        (429, "429 Too Many Requests", "limit_conn"),
+        (503, "503 Service Temporarily Unavailable", "limit_req"),
+        (504, "504 Gateway Time-out", "proxy_read_timeout"),
+    ],
+)
+def test_the_remedy_for_a_known_refusal_names_its_setting(status, message, word):
+    said = mend([Group(status, message, 3)], 2, 55)
+    assert word in said
+    assert "max_connections" not in said
+    assert ("proxy in front" in said) == message.startswith(str(status))
 
 
 def test_latest_is_of_the_highest_step_then_timestamp_then_value():
     ops = history(operation("ok", row(3), row(1), row(3, 0.9)), operation("unknown", row(7)))
     assert latest(ops) == {("r1", "loss"): row(3, 0.9)}
+
+
+def test_latest_may_be_of_a_refused_request_that_was_stored_all_the_same():
+    ops = history(operation("ok", row(3)), operation("refused", row(1), row(5), status=503))
+    assert latest(ops) == latest(ops, [row(3)]) == latest(ops, [row(1)]) == {("r1", "loss"): row(3)}
+    assert latest(ops, [row(5)]) == {("r1", "loss"): row(5)}
 
 
 def test_refusals_are_a_finding_with_counts_and_remedy():
