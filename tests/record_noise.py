@@ -8,6 +8,7 @@ import json
 import math
 import os
 import sys
+import warnings
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +24,7 @@ from fixtures.private import private_start
 
 def main(file: Path) -> None:
     cleanse(os.environ, "embedded")
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     version = metadata.version("mlflow")
     plan, spec = plan_of(parser().parse_args(["--restarts", "8"])), Spec(version)
     with private_start() as begin:

@@ -18,7 +18,7 @@ from fixtures.compare.statistics import FAMILY, Verdict, bootstrap, estimate, ho
 
 OPERATIONS, RESTARTS, PAIRS, RESAMPLES = 7, 12, 6, 400
 DIFFERENT = (Verdict.FASTER, Verdict.SLOWER)
-RECORDINGS = ("compare_noise", "compare_noise_check")
+RECORDINGS = ("compare_noise", "compare_noise_check", "compare_noise_fresh")
 each = pytest.mark.parametrize("recording", RECORDINGS)
 EQUAL, SLOWER = dict.fromkeys(range(OPERATIONS), 1.0), dict.fromkeys(range(OPERATIONS), 1.1)
 
