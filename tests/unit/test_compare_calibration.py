@@ -16,9 +16,9 @@ import pytest
 from fixtures.compare.looks import LANES, TWIN, B, decide, looks
 from fixtures.compare.statistics import FAMILY, Verdict, bootstrap, estimate, holm, settled, trimmed
 
-OPERATIONS, RESTARTS, PAIRS, RESAMPLES = 7, 12, 6, 400
+OPERATIONS, RESTARTS, PAIRS, RESAMPLES = 7, 12, 24, 400
 DIFFERENT = (Verdict.FASTER, Verdict.SLOWER)
-RECORDINGS = ("compare_noise", "compare_noise_check", "compare_noise_fresh")
+RECORDINGS = ("compare_noise_quiet",)
 each = pytest.mark.parametrize("recording", RECORDINGS)
 EQUAL, SLOWER = dict.fromkeys(range(OPERATIONS), 1.0), dict.fromkeys(range(OPERATIONS), 1.1)
 
