@@ -9,7 +9,13 @@ import pytest
 
 from fixtures.compare.lanes import settle
 
-BUSY = "import time\nend = time.monotonic() + {}\nwhile time.monotonic() < end: pass\ntime.sleep(60)"
+BUSY = """
+import time
+print("busy", flush=True)
+end = time.monotonic() + {}
+while time.monotonic() < end: pass
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -19,13 +25,15 @@ def lane():
 
     def begin(seconds):
         program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY.format(seconds)!r}])"
-        begun.append(subprocess.Popen([sys.executable, "-c", program], process_group=0))
+        begun.append(subprocess.Popen([sys.executable, "-c", program], process_group=0, stdout=subprocess.PIPE))
+        assert begun[-1].stdout.readline() == b"busy\n"  # else a busy machine has not begun it yet, and all is quiet
         return SimpleNamespace(child=SimpleNamespace(popen=begun[-1]))
 
     yield begin
     for popen in begun:
         subprocess.run(["kill", "-9", "--", f"-{popen.pid}"], check=False)
         popen.wait()
+        popen.stdout.close()
 
 
 def test_a_server_that_is_still_busy_is_waited_for(lane):
