@@ -51,6 +51,7 @@ def agreed(load, make_run):
     return load.drive([[messages.param(run, f"agreed_{n}", f"value {n}") for n in range(PARAMS)]] * CLIENTS), run
 
 
+@pytest.mark.known_issue("F39")
 def test_writers_to_one_run_are_not_refused(hot_run, stack):
     """The processes of a distributed training log the same metrics to one run, in any order, without an error.
 
@@ -58,8 +59,9 @@ def test_writers_to_one_run_are_not_refused(hot_run, stack):
     a version that locks the rows of latest_metrics in one order, or let one process log.
     """
     history, run = hot_run
-    nothing_refused(f"{CLIENTS} clients to run {run}", history, stack)
-    all_answered(f"{CLIENTS} clients to run {run}", history)
+    what = f"{CLIENTS} clients to run {run} of MLflow {stack.versions.get('mlflow', 'unknown')}"
+    nothing_refused(what, history, stack)
+    all_answered(what, history)
 
 
 def test_metrics_of_a_shared_run_are_stored_once(hot_run, target, doors):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from fixtures.known_issues import issue
+from fixtures.known_issues import judge as known
 from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, same, stored_once
 from fixtures.load.history import History, Operation, Outcome
 from fixtures.load.judges import Group, account, conservation, groups, latest, listed, mend, plain
@@ -12,6 +14,10 @@ STACK = Stack(backend="external", ours=False, mlflow_uri="http://mlflow.example"
 POOL_DRY = (
     "BAD_REQUEST: QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00 "
     "(Background on this error at: https://sqlalche.me/e/21/3o7r)"
+)
+DEADLOCK = (
+    "TEMPORARILY_UNAVAILABLE: (psycopg2.errors.DeadlockDetected) deadlock detected DETAIL: Process {} waits for "
+    "ShareLock on transaction {}; blocked by process {}. CONTEXT: while inserting index tuple (1,{}) in relation [SQL: INSERT x]"
 )
 SLOTS = 'connection to server at "db" failed: FATAL: remaining connection slots are reserved for roles with SUPERUSER'
 
@@ -189,6 +195,27 @@ def test_the_remedy_for_a_known_refusal_names_its_setting(status, message, word)
 def test_latest_is_of_the_highest_step_then_timestamp_then_value():
     ops = history(operation("ok", row(3), row(1), row(3, 0.9)), operation("unknown", row(7)))
     assert latest(ops) == {("r1", "loss"): row(3, 0.9)}
+
+
+def deadlocked(sequence, status=503, message=DEADLOCK):
+    said = message.format(10327 + sequence, 6183 + sequence, 9438 - sequence, sequence)
+    return operation("refused", sequence=sequence, status=status, message=said)
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "status"),
+    [
+        ("3.17.2", (), "known-issue"),
+        ("2.16.2", (), "fail"),  # an upgrade mends it
+        ("3.17.2", (operation("refused", sequence=9, status=400, message=POOL_DRY),), "fail"),
+    ],
+)
+def test_deadlocks_of_new_metrics_are_a_known_issue_and_nothing_else_beside_them_is(version, more, status):
+    ops = history(*(deadlocked(n) for n in range(9)), *more)
+    with pytest.raises(Finding) as found:
+        nothing_refused(f"8 clients to run 3f of MLflow {version}", ops, STACK)
+    assert "9 × 503 TEMPORARILY_UNAVAILABLE: (psycopg2.errors.DeadlockDetected)" in found.value.seen
+    assert known(issue("F39"), str(found.value), version)[0] == status
 
 
 def test_latest_may_be_of_a_refused_request_that_was_stored_all_the_same():
