@@ -17,7 +17,7 @@ POOL_DRY = (
 )
 DEADLOCK = (
     "TEMPORARILY_UNAVAILABLE: (psycopg2.errors.DeadlockDetected) deadlock detected DETAIL: Process {} waits for "
-    "ShareLock on transaction {}; blocked by process {}. CONTEXT: while inserting index tuple (1,{}) in relation [SQL: INSERT x]"
+    "ShareLock on transaction {}; blocked by process {}. CONTEXT: while inserting index tuple (1,{}) [SQL: INSERT x]"
 )
 SLOTS = 'connection to server at "db" failed: FATAL: remaining connection slots are reserved for roles with SUPERUSER'
 
