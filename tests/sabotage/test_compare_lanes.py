@@ -23,7 +23,7 @@ from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule, at, delay, every_nth, swallow_write
 
 PLAN = Plan(("get-run", "log-metric"), restarts=3, pairs=4, seconds=0.1, clients=1, kept=False, seed=7)
-SLOW_SECONDS, NTH = 0.01, 5
+SLOW_SECONDS, NTH = 0.05, 5  # several times a get-run's own time: three restarts on a busy machine tell no less apart
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -64,10 +64,10 @@ def test_a_lane_that_is_held_back_is_slower(document):
 
 def test_the_twin_is_not(document):
     """Which has the same proxy before it."""
-    twin = document["judged"]["twin"]
+    twin, b = document["judged"]["twin"], document["judged"]["B"]
     assert document["void"] == [], twin
     assert {entry["verdict"] for entry in twin.values()} <= {"same", "inconclusive"}, twin
-    assert twin["get-run"]["high"] < document["judged"]["B"]["get-run"]["low"], twin
+    assert twin["get-run"]["ratio"] < b["get-run"]["low"], (twin, b)
 
 
 def test_what_a_lane_has_lost_is_named(document):
