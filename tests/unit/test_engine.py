@@ -36,6 +36,32 @@ def test_all_clients_start_together():
     assert len(history.ok) == 20
 
 
+def test_clients_that_wait_for_each_other_send_together_every_time():
+    """The slow one is waited for; one that has no more to send is not."""
+    taken: list[int] = []
+
+    def answer(number, head):
+        client, at = map(int, head.split()[1].split("/")[2:])
+        time.sleep(0.2 if client == 0 else 0)
+        taken.append(at)
+        return OK
+
+    with serving(answer) as server:
+        scripts = [writes(3, 0), *[writes(3, c) for c in range(1, 4)], writes(1, 4), []]
+        history = drive(Target.of(server.uri), scripts, together=True)
+    assert len(history.ok) == 13
+    ends = {n: max(o.end for o in history.ok if o.sequence == n) for n in range(3)}
+    starts = {n: min(o.start for o in history.ok if o.sequence == n) for n in range(3)}
+    assert ends[0] <= starts[1] <= ends[1] <= starts[2]
+    assert taken == sorted(taken)
+
+
+def test_clients_that_wait_for_each_other_stop_after_too_many_refusals():
+    with serving(lambda number, head: refusal(503, "no")) as server:
+        history = drive(Target.of(server.uri), [writes(3, c) for c in range(4)], together=True, troubles=4)
+    assert (len(history.refused), history.not_sent) == (4, 8)
+
+
 def test_prefix_headers_and_authorization_are_sent():
     session = requests.Session()
     session.auth, session.headers["X-Team"] = ("ann", "secret"), "fraud"
