@@ -11,7 +11,7 @@ from fixtures.load.latency import Measured
 from fixtures.load.sessions import IDLE_SECONDS, Sessions, left_behind, sees_others
 from fixtures.outcomes import OutOfScope, expect, expect_that
 
-ROUNDS = 3  # of all clients at once: where connections are short, whether the threads block each other is luck
+ROUNDS = 4  # of all clients at once: where connections are short, whether the threads block each other is luck
 MOST = 320  # clients; a larger server is full as well when a few of its workers are
 
 
