@@ -7,6 +7,7 @@ from fixtures.known_issues import judge as known
 from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, same, stored_once
 from fixtures.load.history import History, Operation, Outcome
 from fixtures.load.judges import Group, account, conservation, groups, latest, listed, mend, plain
+from fixtures.load.messages import done
 from fixtures.outcomes import Finding, NotProven
 from fixtures.stack import Stack
 
@@ -195,6 +196,12 @@ def test_the_remedy_for_a_known_refusal_names_its_setting(status, message, word)
 def test_latest_is_of_the_highest_step_then_timestamp_then_value():
     ops = history(operation("ok", row(3), row(1), row(3, 0.9)), operation("unknown", row(7)))
     assert latest(ops) == {("r1", "loss"): row(3, 0.9)}
+
+
+def test_a_preparation_that_a_proxy_refuses_names_the_cause():
+    with pytest.raises(Finding) as found:
+        done(history(operation("refused", status=429, message="slow down")))
+    assert "a proxy in front of the server answers 429" in found.value.remedy
 
 
 def deadlocked(sequence, status=503, message=DEADLOCK):
