@@ -13,10 +13,11 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
+from fixtures.backends.site import open_site
 from fixtures.compare import report
 from fixtures.compare.__main__ import parser, plan_of
 from fixtures.compare.blocks import measure
-from fixtures.compare.lanes import Lane, open_site, templates
+from fixtures.compare.lanes import Lane, connections, templates
 from fixtures.compare.spec import Spec
 from fixtures.environment import cleanse
 from fixtures.private import private_start
@@ -28,7 +29,7 @@ def main(file: Path) -> None:
     version = metadata.version("mlflow")
     plan, spec = plan_of(parser().parse_args(["--restarts", "8"])), Spec(version)
     with private_start() as begin:
-        site = open_site(begin, [spec] * 3, durable=False)
+        site = open_site(begin, connections([spec] * 3), durable=False)
         made = templates(site, {version: Path(sys.executable)})
         lanes = [Lane(name, spec, Path(sys.executable), made[version]) for name in ("A", *report.OTHERS)]
         samples = asdict(measure(site, lanes, plan, lambda _: plan.operations))

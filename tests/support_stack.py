@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import psutil
 
-from fixtures.backends import Start, embedded
+from fixtures.backends import embedded
+from fixtures.backends.protocol import Start
 from fixtures.process import start
 from fixtures.waiting import wait_for
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.outcomes import OutOfScope, expect
-from fixtures.presigned import FACT, FETCHED, NOT_OFFERED
+from fixtures.stack import Presigned
 
 
 @pytest.mark.read_only
@@ -13,7 +13,7 @@ def test_presigned_downloads_reach_the_object_store(stack):
     Remedy: give the server an MLFLOW_S3_ENDPOINT_URL that clients can reach, too, and let them through to it; until
     then set MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD=false for every client.
     """
-    seen = stack.facts.get(FACT, NOT_OFFERED)
-    if seen == NOT_OFFERED:
+    if stack.presigned in (Presigned.NOT_OFFERED, Presigned.UNKNOWN):
         raise OutOfScope("presigned", "the server signs no URLs for downloads")
-    expect("a download by the URL that the server signed, from here", seen, FETCHED)
+    seen = stack.facts["presigned downloads"]
+    expect("a download by the URL that the server signed, from here", seen, Presigned.FETCHED.value)

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from fixtures.backends import Start, embedded
+from fixtures.backends import embedded
 from fixtures.backends.external import declared
+from fixtures.backends.protocol import Start
 from fixtures.opening import look, of_the_root, reachable
 from fixtures.private import guarded_home
 from fixtures.process import Ports, start

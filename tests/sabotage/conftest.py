@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.backends import Start
+from fixtures.backends.protocol import Start
 from fixtures.stack import Stack
 from tests.sabotage.harness import Target
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import psycopg2
 from psycopg2.extensions import connection
 
-from fixtures.backends import Start
+from fixtures.backends.protocol import Start
 from fixtures.guard import PREFIX
 from fixtures.keeping import keep
 from fixtures.process import private_folder

@@ -33,10 +33,11 @@ class Run:
     )
 
 
-fake = types.ModuleType("fixtures.run")
+fake = types.ModuleType("fixtures.run_record")
 fake.RUN = pytest.StashKey()
-sys.modules["fixtures.run"] = fake
-pytest_plugins = ["fixtures.figures", "fixtures.report.plugin"]
+fake.Run = Run
+sys.modules["fixtures.run_record"] = fake
+pytest_plugins = ["fixtures.report.plugin"]
 import fixtures.known_issues
 link = "https://example.org/1"
 fixtures.known_issues.ISSUES = tuple(
@@ -65,7 +66,7 @@ SUITE = '''
 import os, signal
 import pytest, requests
 from fixtures.outcomes import Finding, LostCapability, NotProven, OutOfScope, expect
-from fixtures.report import NOTES, PROOF
+from fixtures.stash import NOTES, PROOF
 
 
 def test_passes(request):

@@ -8,7 +8,7 @@ import pytest
 from fixtures.bench import baseline
 from fixtures.bench.counters import Measured
 from fixtures.bench.plugin import opened
-from fixtures.settings import Settings, resolve
+from fixtures.settings import Settings
 
 COUNTERS = {"statements": 6, "nested": 1, "commits": 1, "pages": 100, "wal_bytes": 1000, "connections": 1}
 SAVED = {"counters": COUNTERS, "texts": {"SELECT a": 6}, "runs": []}
@@ -117,7 +117,7 @@ def test_a_bad_file_is_one_line(tmp_path, content, words):
     if content is not None:
         file.write_text(content)
     with pytest.raises(pytest.UsageError, match=f"--baseline: .*{words}") as caught:
-        resolve({"baseline": str(file)}, {}, tmp_path)
+        opened(Settings(baseline=file))
     assert "\n" not in str(caught.value)
 
 

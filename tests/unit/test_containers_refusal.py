@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fixtures import engine
-from fixtures.backends import REGISTRY, Start, backend, choose
+from fixtures.backends.choice import REGISTRY, backend, choose
+from fixtures.backends.protocol import Start
 from fixtures.options import BACKENDS
 from fixtures.process import Ports
 from fixtures.settings import Settings

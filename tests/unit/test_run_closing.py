@@ -2,8 +2,8 @@
 
 import pytest
 
-from fixtures import run as module
-from fixtures.run import Run
+from fixtures import run_record as module
+from fixtures.run_record import Run
 from fixtures.settings import Settings
 from fixtures.waiting import StartFailure
 

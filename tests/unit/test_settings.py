@@ -4,6 +4,7 @@ import pytest
 
 from fixtures.environment import cleanse, joined
 from fixtures.handover import load_settings, refuse_unwritable, save_settings
+from fixtures.load.plan import refuse_bad_files
 from fixtures.options import OPTIONS, Walk
 from fixtures.settings import Usage, passwords, redact_uri, resolve
 
@@ -77,7 +78,6 @@ def test_stray_variables_aim_at_nothing(tmp_path):
         ({"mlflow-port": "0"}, ["--mlflow-port", "65535"]),
         ({"depth": "deep"}, ["--depth", "full"]),
         ({"load-scale": "0"}, ["--load-scale", "whole number from 1 to 1000"]),
-        ({"slo": "nowhere.toml"}, ["--slo: nowhere.toml: cannot be read"]),
     ],
 )
 def test_what_is_refused(tmp_path, given, words):
@@ -188,8 +188,10 @@ def test_limits_reach_the_workers_and_wrong_ones_are_refused(tmp_path):
     save_settings(given, tmp_path)
     assert load_settings(tmp_path) == given
     (tmp_path / "slo.toml").write_text('[log-batch]\np95 = "200"\n')
-    with pytest.raises(Usage, match=r"^--slo: slo.toml: log-batch.p95: '200' is no number with a unit; write "):
-        settings(tmp_path, slo="slo.toml")
+    with pytest.raises(Usage, match=r"^--slo: .*slo.toml: log-batch.p95: '200' is no number with a unit; write "):
+        refuse_bad_files(settings(tmp_path, slo="slo.toml"))
+    with pytest.raises(Usage, match=r"^READINESS_SLO: .*nowhere.toml: cannot be read"):
+        refuse_bad_files(settings(tmp_path, {"READINESS_SLO": "nowhere.toml"}))
 
 
 def test_an_unwritable_report_folder_is_refused(tmp_path):

@@ -2,7 +2,7 @@
 
 import threading
 
-from fixtures.run import RUN
+from fixtures.run_record import RUN
 
 
 def test_hangs_too(pytestconfig):

@@ -5,7 +5,7 @@ import contextlib
 import psutil
 
 from fixtures.process import MARK
-from fixtures.run import RUN
+from fixtures.run_record import RUN
 
 
 def servers(home):
