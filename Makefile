@@ -10,7 +10,7 @@ LOCUST := .venv/locust/.installed
 # MLflow without compiled bytecode imports three times as slowly.
 RUN := env -u PYTHONDONTWRITEBYTECODE $(PY)
 # Known before the rest of the line is read, so that the folder in `--report-dir DIR` is not taken for a test path.
-EARLY := -c pytest.ini -p fixtures.settings
+EARLY := -c pytest.ini -p fixtures.config.settings
 
 .DEFAULT_GOAL := help
 .PHONY: help ready test lint watch sweep stop lock clean
@@ -44,7 +44,7 @@ sweep: $(STAMP) ## delete what killed runs left on a live server: make sweep ARG
 
 .PHONY: locust bench-engine fleet
 fleet: $(STAMP) $(LOCUST) ## load from many machines, by Locust: make fleet ARGS="--master ..." (docs/load.md)
-	@$(RUN) -m fixtures.locust_process $(ARGS)
+	@$(RUN) -m fixtures.load.fleet_process $(ARGS)
 
 locust: $(LOCUST) ## install Locust, for fleets and bench-engine, where no other process of ours finds it
 
@@ -57,11 +57,11 @@ bench-private: $(STAMP) ## how soon is a private stack ready: on a clone of a te
 
 .PHONY: compare
 compare: $(STAMP) ## is B faster than A? make compare A="mlflow=3.17.2 workers=2" B="workers=4" ARGS="--quick"
-	@$(RUN) -m fixtures.compare "$(A)" "$(B)" $(ARGS)
+	@$(RUN) -m fixtures.tools.compare "$(A)" "$(B)" $(ARGS)
 
 .PHONY: engine images image setup-local setup-aws bucket
 images: $(STAMP) ## fetch the images of docker/images.env that the Docker engine lacks (IMAGES="mlflow ..." for some)
-	@$(PY) -m fixtures.images $(IMAGES)
+	@$(PY) -m fixtures.config.images $(IMAGES)
 
 image: ## build docker/mlflow/Dockerfile (VERSION=3.17.2, secrets: PIP_CONF=FILE, CA=FILE)
 	@docker/build-image $(VERSION)
@@ -76,10 +76,10 @@ setup-aws: ## write .env.mlflow for MLflow with AWS S3
 	@docker/setup aws
 
 bucket: $(STAMP) ## make the bucket of .env.mlflow: versioned, encrypted, closed (ARGS="--dry-run")
-	@$(PY) -m fixtures.bucket $(ARGS)
+	@$(PY) -m fixtures.tools.bucket $(ARGS)
 
 stop: $(STAMP) ## stop the stacks that --keep-stack left running
-	@$(PY) -P fixtures/guard.py stop
+	@$(PY) -P fixtures/processes/guard.py stop
 
 lock: $(STAMP) ## make requirements.lock anew from pyproject.toml, and requirements-locust.lock
 	@$(PY) -m pip install -q uv && $(PY) -m uv pip compile -q pyproject.toml --universal --python-version 3.11 \
@@ -93,7 +93,7 @@ clean: ## remove .venv, reports and caches
 $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
 	  "Python 3.11 or newer is needed, %s is %d.%d; say make PYTHON=python3.11" % (sys.executable, v[0], v[1]))'
-	@$(PYTHON) -c 'import sys; from fixtures.process import supported_system as s; sys.exit(s())'
+	@$(PYTHON) -c 'import sys; from fixtures.processes.child import supported_system as s; sys.exit(s())'
 	@echo "setting up .venv from requirements.lock: once, one to three minutes"
 	@$(PYTHON) -m venv .venv
 	@$(PY) -m pip install --disable-pip-version-check --progress-bar off -r requirements.lock

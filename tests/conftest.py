@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from fixtures.private import private_stack
-from fixtures.settings import ROOT
+from fixtures.backends.private import private_stack
+from fixtures.config.settings import ROOT
 from tests.containers.support import HERE, in_this_shell, lacking
 from tests.lifecycle.support import Checkout, Stub, open_folder
 

@@ -13,14 +13,14 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
+from fixtures.backends.private import private_start
 from fixtures.backends.site import open_site
-from fixtures.compare import report
-from fixtures.compare.__main__ import parser, plan_of
-from fixtures.compare.blocks import measure
-from fixtures.compare.lanes import Lane, connections, templates
-from fixtures.compare.spec import Spec
-from fixtures.environment import cleanse
-from fixtures.private import private_start
+from fixtures.config.environment import cleanse
+from fixtures.tools.compare import report
+from fixtures.tools.compare.__main__ import parser, plan_of
+from fixtures.tools.compare.compared_servers import Lane, connections, templates
+from fixtures.tools.compare.schedule import measure
+from fixtures.tools.compare.spec import Spec
 
 
 def main(file: Path) -> None:

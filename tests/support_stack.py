@@ -10,8 +10,8 @@ import psutil
 
 from fixtures.backends import embedded
 from fixtures.backends.protocol import Start
-from fixtures.process import start
-from fixtures.waiting import wait_for
+from fixtures.core.waiting import wait_for
+from fixtures.processes.child import start
 
 
 @contextmanager

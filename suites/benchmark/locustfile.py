@@ -20,15 +20,15 @@ import locust  # before all that it patches
 from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
-from fixtures.journal import FOLDER, Entry, Journal
-from fixtures.load import messages
+from fixtures.config.settings import Usage, resolve
+from fixtures.guardrails.journal import FOLDER, Entry, Journal
+from fixtures.load import payloads as messages
+from fixtures.load.connection import FRESH_SECONDS, reason, worded
 from fixtures.load.engine import ANSWER_SECONDS
-from fixtures.load.fleet_results import START, Book, Fleet, named
 from fixtures.load.history import Outcome
+from fixtures.load.locust_results import START, Book, Fleet, named
 from fixtures.load.operations import RATES, request
-from fixtures.load.sender import FRESH_SECONDS, reason, worded
 from fixtures.load.target import Target
-from fixtures.settings import Usage, resolve
 
 FLEET, LEDGER = "fleet", "fleet-ledger"
 WAIT_SECONDS = 30.0

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fixtures.doors import s3_finding
-from fixtures.outcomes import Finding, OutOfScope, expect
+from fixtures.clients.doors import s3_finding
+from fixtures.core.outcomes import Finding, OutOfScope, expect
 
 KIB, MIB = 1 << 10, 1 << 20
 PATH = "/api/2.0/mlflow-artifacts/artifacts"

@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from fixtures.bench.growing import START, STEPS, write_run
+from fixtures.bench.growth import START, STEPS, write_run
 from fixtures.bench.seeding import NAME, RANK
-from fixtures.load import messages
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
+from fixtures.load import payloads as messages
 
 OPERATIONS = ("get_run", "log_metric", "history", "search_filter", "search_by_metric", "search_page")
 SIZES = [10, 1000, 10_000, pytest.param(100_000, marks=pytest.mark.full_depth)]

@@ -5,8 +5,8 @@ import itertools
 import mlflow
 import pytest
 
-from fixtures.load import messages
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
+from fixtures.load import payloads as messages
 
 KEYS = 10  # metrics of a training step; a larger batch holds several steps
 ASYNC_POINTS = 50

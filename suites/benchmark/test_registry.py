@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 STAGES = ("Staging", "Production")
 

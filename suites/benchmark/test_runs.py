@@ -2,8 +2,8 @@
 
 import pytest
 
-from fixtures.load import messages
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
+from fixtures.load import payloads as messages
 
 RUNS, POINTS = 40, 1000
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 SECONDS = 3
 

@@ -1,6 +1,6 @@
 """What the fraud workflow costs as a whole: train, judge, promote, export, verify, card."""
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 
 def test_the_workflow_ends_in_its_own_model_while_it_is_timed(measure, step, unique, mlflow_client, tmp_path):

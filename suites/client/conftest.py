@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 from packaging.version import InvalidVersion, Version
 
-from fixtures.clients import Probe
-from fixtures.outcomes import Finding, expect
+from fixtures.clients.plugin import Probe
+from fixtures.core.outcomes import Finding, expect
 
 MOST_PAGES = 2000
 PAGED_HISTORY = Version("3.4.0")  # older servers send the whole history at once, in no order (MLflow #16325)

@@ -12,8 +12,8 @@ from botocore.exceptions import NoCredentialsError
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from fixtures.doors import digest
-from fixtures.outcomes import Finding, NotProven, expect, expect_that, text
+from fixtures.clients.doors import digest
+from fixtures.core.outcomes import Finding, NotProven, expect, expect_that, text
 
 MIB = 1 << 20
 SIZES = {"0 B": 0, "1 B": 1, "1 MiB - 1": MIB - 1, "1 MiB": MIB, "1 MiB + 1": MIB + 1, "5 MiB + 1": 5 * MIB + 1}

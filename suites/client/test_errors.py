@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError
 from mlflow.exceptions import MlflowException
 
-from fixtures.outcomes import expect, expect_that
+from fixtures.core.outcomes import expect, expect_that
 
 NOBODY = "0" * 32
 MISSING = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 STAGE = "SELECT name, lifecycle_stage FROM experiments WHERE experiment_id = %s"
 RUN_STAGES = "SELECT run_uuid, lifecycle_stage FROM runs WHERE experiment_id = %s ORDER BY run_uuid"

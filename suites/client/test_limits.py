@@ -3,7 +3,7 @@
 import pytest
 from packaging.version import Version
 
-from fixtures.outcomes import expect, expect_that
+from fixtures.core.outcomes import expect, expect_that
 
 LENGTHS = {"params": 6000, "tags": 8000}
 OLD_TAGS = 5000  # before schema f5a4f2784254 of MLflow 2.17

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fixtures.outcomes import expect, expect_that
+from fixtures.core.outcomes import expect, expect_that
 
 METRICS = """SELECT key, value, timestamp, step FROM metrics WHERE run_uuid = %s
     ORDER BY key COLLATE "C", step, timestamp, value"""

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 T0 = 1_700_000_000_000
 RUNS = 23

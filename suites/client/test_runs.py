@@ -3,7 +3,7 @@
 import pytest
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 START, END = 1_700_000_000_123, 1_700_000_777_456
 INFO = ("run_name", "status", "start_time", "end_time", "lifecycle_stage")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 T0 = 1_700_000_000_000
 TEXTS = {"quote": "it's", "double": 'say "hi"', "percent": "100%", "under": "a_b", "wide": "日本 😀", "plain": "axb"}

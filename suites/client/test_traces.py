@@ -4,7 +4,7 @@ import mlflow
 import pytest
 from packaging.version import Version
 
-from fixtures.outcomes import OutOfScope, expect, expect_that
+from fixtures.core.outcomes import OutOfScope, expect, expect_that
 
 FIRST = Version("3.2.0")  # older servers have no /api/3.0/mlflow/traces, which the client here speaks
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 PARAMS = 'SELECT key, value FROM params WHERE run_uuid = %s ORDER BY key COLLATE "C"'
 TAGS = "SELECT key, value FROM tags WHERE run_uuid = %s AND key NOT LIKE 'mlflow.%%' ORDER BY key COLLATE \"C\""

@@ -2,9 +2,9 @@
 
 import pytest
 
-from fixtures.canary import ARTIFACTS, need, proxied_path
-from fixtures.newest import Newest
-from fixtures.outcomes import OutOfScope, expect, expect_that
+from fixtures.core.outcomes import OutOfScope, expect, expect_that
+from fixtures.preflight.canary import ARTIFACTS, need, proxied_path
+from fixtures.preflight.existing import Newest
 
 
 @pytest.fixture

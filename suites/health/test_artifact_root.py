@@ -4,9 +4,9 @@ from urllib.parse import urlsplit
 
 import requests
 
-from fixtures.canary import OBJECT_STORES, PROXIED, must_answer, need, proxied_path
-from fixtures.opening import on_local_disk
-from fixtures.outcomes import NotProven, OutOfScope, expect, expect_that, text
+from fixtures.core.outcomes import NotProven, OutOfScope, expect, expect_that, text
+from fixtures.preflight.canary import OBJECT_STORES, PROXIED, must_answer, need, proxied_path
+from fixtures.preflight.deployment import on_local_disk
 
 
 def test_new_experiments_get_an_object_store_or_the_proxy(probe, new_experiment):

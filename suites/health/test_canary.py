@@ -2,8 +2,8 @@
 
 import pytest
 
-from fixtures.canary import FILE, Canary, proxied_path
-from fixtures.outcomes import Finding, NotProven, expect_that
+from fixtures.core.outcomes import Finding, NotProven, expect_that
+from fixtures.preflight.canary import FILE, Canary, proxied_path
 
 # Ten steps may each wait 45 s for an answer before they are called broken.
 pytestmark = pytest.mark.timeout(240)

@@ -5,7 +5,7 @@ import re
 import psycopg2
 import pytest
 
-from fixtures.outcomes import Finding, OutOfScope, expect_that, text
+from fixtures.core.outcomes import Finding, OutOfScope, expect_that, text
 
 THREADS = 40  # request threads of one uvicorn worker (anyio's default)
 ENGINES = 2  # tracking store and registry store each keep a pool

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fixtures.canary import must_answer
-from fixtures.outcomes import expect, expect_that
+from fixtures.core.outcomes import expect, expect_that
+from fixtures.preflight.canary import must_answer
 
 # Our own door sets itself read-only, so what other sessions get is put together from where it can be set. A role that
 # may not write, of a report or a monitor, is no role of the server.

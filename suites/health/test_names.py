@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fixtures.canary import experiment_name
-from fixtures.outcomes import Finding, NotProven, text
+from fixtures.core.outcomes import Finding, NotProven, text
+from fixtures.preflight.canary import experiment_name
 
 pytestmark = [pytest.mark.requires("public-url"), pytest.mark.read_only]
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fixtures.doors import digest, s3_finding
-from fixtures.outcomes import OutOfScope, expect
+from fixtures.clients.doors import digest, s3_finding
+from fixtures.core.outcomes import OutOfScope, expect
 
 pytestmark = pytest.mark.requires("s3")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.outcomes import OutOfScope, expect
+from fixtures.core.outcomes import OutOfScope, expect
 from fixtures.stack import Presigned
 
 

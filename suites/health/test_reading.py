@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from fixtures.canary import ARTIFACTS, experiment_name, must_answer, need
-from fixtures.outcomes import OutOfScope, expect, expect_that
+from fixtures.core.outcomes import OutOfScope, expect, expect_that
+from fixtures.preflight.canary import ARTIFACTS, experiment_name, must_answer, need
 
 pytestmark = pytest.mark.read_only
 

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fixtures.canary import ARTIFACTS, experiment_name, need, proxied_path
-from fixtures.doors import digest
-from fixtures.outcomes import OutOfScope, expect, expect_that, text
+from fixtures.clients.doors import digest
+from fixtures.core.outcomes import OutOfScope, expect, expect_that, text
+from fixtures.preflight.canary import ARTIFACTS, experiment_name, need, proxied_path
 from fixtures.stack import SEVERAL
 
 

@@ -4,8 +4,8 @@ from importlib import metadata
 
 import pytest
 
-from fixtures.outcomes import OutOfScope, expect, expect_that
-from fixtures.schema_heads import head_for
+from fixtures.core.outcomes import OutOfScope, expect, expect_that
+from fixtures.preflight.schema_heads import head_for
 
 pytestmark = [pytest.mark.requires("sql"), pytest.mark.read_only]
 

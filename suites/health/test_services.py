@@ -4,9 +4,9 @@ import mlflow
 import pytest
 from packaging.version import InvalidVersion, Version
 
-from fixtures.canary import must_answer, need
-from fixtures.clients import acknowledged
-from fixtures.outcomes import Finding, expect, expect_that, text
+from fixtures.clients.plugin import acknowledged
+from fixtures.core.outcomes import Finding, expect, expect_that, text
+from fixtures.preflight.canary import must_answer, need
 
 
 @pytest.mark.read_only

@@ -14,8 +14,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 from packaging.version import Version
 
-from fixtures.outcomes import Finding, OutOfScope
-from fixtures.samples import reachable_root
+from fixtures.checks.samples import reachable_root
+from fixtures.core.outcomes import Finding, OutOfScope
 from fixtures.workflow.train import Trained, train
 
 COMMIT = "4f9c0e1d5a3b7286e0c1d2f3a4b5968778695a4b"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from fixtures.doors import digest
-from fixtures.outcomes import expect, expect_that
+from fixtures.clients.doors import digest
+from fixtures.core.outcomes import expect, expect_that
 
 
 @pytest.fixture

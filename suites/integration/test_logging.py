@@ -10,7 +10,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from sklearn.linear_model import Ridge
 
-from fixtures.outcomes import Finding, expect, text
+from fixtures.core.outcomes import Finding, expect, text
 from fixtures.workflow.train import train
 
 TRAININGS = 6

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 from fixtures.workflow.export import verify
 
 WAYS = (("--alias", "champion"), ("--stage", "Production"))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 
-from fixtures.doors import digest
-from fixtures.outcomes import expect, expect_that
+from fixtures.clients.doors import digest
+from fixtures.core.outcomes import expect, expect_that
 
 OF_ONE_SAVE = ("artifact_path:", "model_id:", "model_uuid:", "run_id:", "utc_time_created:")
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from fixtures.load import messages
-from fixtures.load.asynchronous import asynchronous
-from fixtures.load.claims import same
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
+from fixtures.load import payloads as messages
+from fixtures.load.assertions import same
+from fixtures.load.async_script import asynchronous
 
 POINTS = 60
 

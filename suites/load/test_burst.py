@@ -4,12 +4,12 @@ import contextlib
 
 import pytest
 
-from fixtures.load import messages
-from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, same, stored_once, summary
+from fixtures.core.outcomes import OutOfScope, expect, expect_that
+from fixtures.load import payloads as messages
+from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, same, stored_once, summary
 from fixtures.load.judges import THREADS, WORKERS, latest
 from fixtures.load.latency import Measured
 from fixtures.load.sessions import IDLE_SECONDS, Sessions, left_behind, sees_others
-from fixtures.outcomes import OutOfScope, expect, expect_that
 
 ROUNDS = 4  # of all clients at once: where connections are short, whether the threads block each other is luck
 MOST = 320  # clients; a larger server is full as well when a few of its workers are

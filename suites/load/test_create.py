@@ -2,10 +2,10 @@
 
 import pytest
 
-from fixtures.load import messages
-from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once
-from fixtures.load.race import race
-from fixtures.outcomes import expect, expect_that
+from fixtures.core.outcomes import expect, expect_that
+from fixtures.load import payloads as messages
+from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, stored_once
+from fixtures.load.experiment_race import race
 
 CLIENTS, RUNS, PROCESSES = 16, 5, 3  # eighty runs: a proxy that repeats one of 20 at random is seen in 98 of 100
 MOST = 50_000  # runs, that one search gives

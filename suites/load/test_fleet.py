@@ -2,13 +2,13 @@
 
 import pytest
 
-from fixtures.load import messages
-from fixtures.load.claims import all_answered, every_outcome_known, keeps, nothing_refused, stored_once, summary
-from fixtures.load.fleet_results import read
+from fixtures.core.outcomes import NotProven
+from fixtures.load import payloads as messages
+from fixtures.load.assertions import all_answered, every_outcome_known, keeps, nothing_refused, stored_once, summary
 from fixtures.load.limits import OPERATIONS
+from fixtures.load.load_charts import percentiles
+from fixtures.load.locust_results import read
 from fixtures.load.operations import METRICS
-from fixtures.load.pictures import percentiles
-from fixtures.outcomes import NotProven
 
 pytestmark = pytest.mark.fleet
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fixtures.load import messages
-from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once
+from fixtures.load import payloads as messages
+from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, stored_once
 
 CLIENTS, INPUTS = 16, 2
 SQL_INPUTS = """

@@ -2,14 +2,14 @@
 
 import pytest
 
-from fixtures.load import messages
+from fixtures.load import payloads as messages
 from fixtures.load.arrivals import Arrivals, constant, poisson
-from fixtures.load.claims import all_answered, every_outcome_known, keeps, nothing_refused, stored_once, summary
+from fixtures.load.assertions import all_answered, every_outcome_known, keeps, nothing_refused, stored_once, summary
 from fixtures.load.engine import BURST_SECONDS
 from fixtures.load.latency import Measured
 from fixtures.load.limits import OPERATIONS, Limits
+from fixtures.load.load_charts import percentiles
 from fixtures.load.operations import METRICS, RATES, request
-from fixtures.load.pictures import percentiles
 
 SECONDS, RUNS, SEED = 3.0, 8, 55
 

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from fixtures.load import messages
-from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, same, stored_once
+from fixtures.core.outcomes import expect, expect_that
+from fixtures.load import payloads as messages
+from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, same, stored_once
 from fixtures.load.judges import groups, latest, listed, mend
-from fixtures.outcomes import expect, expect_that
 
 CLIENTS, BATCHES, KEYS = 8, 3, 50
 PARAMS = 6

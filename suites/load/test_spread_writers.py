@@ -2,10 +2,10 @@
 
 import pytest
 
-from fixtures.load import messages
-from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, stored_once, summary
+from fixtures.load import payloads as messages
+from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, stored_once, summary
 from fixtures.load.latency import Measured
-from fixtures.load.pictures import bend, knee, percentiles, throughput
+from fixtures.load.load_charts import bend, knee, percentiles, throughput
 
 BATCHES = {1: 3, 4: 3, 16: 3, 40: 2}  # clients -> log-batch calls of each, times the scale
 

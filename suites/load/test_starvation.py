@@ -2,14 +2,14 @@
 
 import pytest
 
-from fixtures.load import messages
+from fixtures.core.outcomes import NotProven, expect
+from fixtures.load import payloads as messages
 from fixtures.load.arrivals import Arrivals, constant
-from fixtures.load.claims import all_answered, keeps, nothing_refused, summary
+from fixtures.load.assertions import all_answered, keeps, nothing_refused, summary
 from fixtures.load.engine import BURST_SECONDS, TROUBLES
 from fixtures.load.judges import THREADS, WORKERS, groups, listed
 from fixtures.load.latency import Measured
 from fixtures.load.limits import BESIDE, Limits
-from fixtures.outcomes import NotProven, expect
 
 MOST = 320  # clients; a larger server is full as well when a few of its workers are
 RUNS, METRICS = 3, 250  # what makes a search slow: every metric of each run it finds

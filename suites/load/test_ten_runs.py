@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import mlflow
 import pytest
 
-from fixtures.outcomes import NotProven, expect, expect_that, text
-from fixtures.readiness import LATE_TEXT
+from fixtures.core.outcomes import NotProven, expect, expect_that, text
+from fixtures.verdict.verdict import LATE_TEXT
 
 
 @dataclass

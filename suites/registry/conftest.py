@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from fixtures.clients import Probe
-from fixtures.doors import Doors
-from fixtures.registry.entry import Entry, Registry
+from fixtures.clients.doors import Doors
+from fixtures.clients.plugin import Probe
+from fixtures.registry.expected import Entry, Registry
 
 
 @pytest.fixture

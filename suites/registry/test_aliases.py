@@ -1,6 +1,6 @@
 """Aliases: what a deploy resolves when it asks for @champion."""
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 CONNECTIONS = 10
 

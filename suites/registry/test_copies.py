@@ -4,8 +4,8 @@ from pathlib import Path
 
 import mlflow
 
-from fixtures.doors import digest
-from fixtures.outcomes import expect
+from fixtures.clients.doors import digest
+from fixtures.core.outcomes import expect
 
 
 def test_copied_version_outlives_its_source(make_model, mlflow_client, probe, unique, tmp_path, doors):

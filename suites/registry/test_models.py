@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mlflow.exceptions import MlflowException
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 
 def test_duplicate_model_name_is_refused(enter, mlflow_client, registry):

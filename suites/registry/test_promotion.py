@@ -2,8 +2,8 @@
 
 import pytest
 
-from fixtures.outcomes import expect, expect_that
-from fixtures.registry.race import possible, race
+from fixtures.core.outcomes import expect, expect_that
+from fixtures.registry.concurrent import possible, race
 
 GOOD = {"auc_roc": 0.93, "precision": 0.81, "recall": 0.72, "f1_score": 0.76, "alert_rate": 0.05}
 READERS = 2

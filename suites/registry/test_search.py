@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fixtures.outcomes import Finding, expect
+from fixtures.core.outcomes import Finding, expect
 
 MODELS = 105  # the server's default page of registered models is 100
 VERSIONS = 34

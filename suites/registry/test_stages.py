@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.outcomes import expect
+from fixtures.core.outcomes import expect
 
 
 def test_version_walks_through_the_stages(enter, registry):

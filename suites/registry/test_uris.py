@@ -6,8 +6,8 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 
-from fixtures.doors import digest
-from fixtures.outcomes import expect, text
+from fixtures.clients.doors import digest
+from fixtures.core.outcomes import expect, text
 
 WAYS = {"1": 1, "2": 2, "3": 3, "@champion": 1, "Staging": 3, "Production": 2, "latest": 4}
 

@@ -9,8 +9,8 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 
-from fixtures.doors import digest
-from fixtures.outcomes import Finding, expect, text
+from fixtures.clients.doors import digest
+from fixtures.core.outcomes import Finding, expect, text
 
 
 def test_versions_are_numbered_in_the_order_of_registration(enter, registry):

@@ -19,11 +19,12 @@ from pathlib import Path
 import psutil
 import requests
 
-from fixtures import guard, locust_process
-from fixtures.load import messages
+from fixtures.backends.private import private_stack
+from fixtures.core.waiting import StartFailure
+from fixtures.load import fleet_process as locust_process
+from fixtures.load import payloads as messages
 from fixtures.load.target import Target
-from fixtures.private import private_stack
-from fixtures.waiting import StartFailure
+from fixtures.processes import guard
 from tests.bench_engine.generators import CLIENTS, RUN, SECONDS
 from tests.bench_engine.judge import LOCUST, OURS, WRK, Block, Saturated, broken, table
 

@@ -21,7 +21,7 @@ def said(done, bad, cpu):
 
 def engine(uri):
     """Blocks of the load engine: encoded requests, ledger, histograms, all that the load suite pays for."""
-    from fixtures.load import messages
+    from fixtures.load import payloads as messages
     from fixtures.load.engine import drive
     from fixtures.load.latency import Measured
     from fixtures.load.target import Target
@@ -49,7 +49,7 @@ def fast_http_user(uri):
     import locust  # before all that it patches, or ssl never ends calling itself
     from locust.env import Environment
 
-    from fixtures.load import messages
+    from fixtures.load import payloads as messages
 
     request = messages.metric(messages.point(RUN, "loss", 0))
     path, body = request.path, request.body

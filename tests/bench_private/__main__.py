@@ -8,9 +8,9 @@ import sys
 import time
 import warnings
 
-from fixtures.clones import clones
-from fixtures.private import private_stack
-from fixtures.waiting import StartFailure
+from fixtures.backends.clones import clones
+from fixtures.backends.private import private_stack
+from fixtures.core.waiting import StartFailure
 
 PAIRS, SHARE = 5, 0.25
 warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")

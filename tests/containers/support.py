@@ -12,10 +12,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fixtures import engine, images
-from fixtures.reaper import RECORD
-from fixtures.settings import ROOT
-from fixtures.waiting import StartFailure
+from fixtures.config import images
+from fixtures.config.settings import ROOT
+from fixtures.core.waiting import StartFailure
+from fixtures.processes import docker_engine as engine
+from fixtures.processes.reaper import RECORD
 from tests.lifecycle.support import Begun, crowd
 
 HERE = Path(__file__).parent

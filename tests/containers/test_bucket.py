@@ -9,10 +9,10 @@ import sys
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fixtures.bucket import client, exists
-from fixtures.images import references
-from fixtures.settings import ROOT
-from fixtures.waiting import NotYet, wait_for
+from fixtures.config.images import references
+from fixtures.config.settings import ROOT
+from fixtures.core.waiting import NotYet, wait_for
+from fixtures.tools.bucket import client, exists
 from tests.containers.support import docker, free_ports
 
 pytestmark = pytest.mark.timeout(120)
@@ -45,9 +45,9 @@ def minio(chosen):
 
 
 def bucket(*words, folder=ROOT):
-    """(exit code, what `python -m fixtures.bucket` said)."""
+    """(exit code, what `python -m fixtures.tools.bucket` said)."""
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | KEYS
-    argv = [sys.executable, "-m", "fixtures.bucket", *words]
+    argv = [sys.executable, "-m", "fixtures.tools.bucket", *words]
     done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout + done.stderr

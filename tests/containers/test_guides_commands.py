@@ -6,8 +6,8 @@ import subprocess
 import pytest
 import requests
 
-from fixtures.settings import ROOT
-from fixtures.waiting import NotYet, wait_for
+from fixtures.config.settings import ROOT
+from fixtures.core.waiting import NotYet, wait_for
 from tests.containers.support import free_ports
 
 pytestmark = pytest.mark.timeout(600)

@@ -8,10 +8,10 @@ import sys
 import pytest
 import requests
 
-from fixtures.parts import Part
-from fixtures.settings import ROOT
+from fixtures.backends.faults import Part
+from fixtures.config.settings import ROOT
+from fixtures.core.waiting import NotYet, wait_for
 from fixtures.stack import Stack
-from fixtures.waiting import NotYet, wait_for
 from tests.containers.support import HANGS, Trail
 
 pytestmark = pytest.mark.timeout(600)

@@ -20,10 +20,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fixtures.guard import PREFIX, SEGMENTS
-from fixtures.process import open_to_all
-from fixtures.settings import ROOT
-from fixtures.waiting import NotYet, wait_for
+from fixtures.config.settings import ROOT
+from fixtures.core.waiting import NotYet, wait_for
+from fixtures.processes.child import open_to_all
+from fixtures.processes.guard import PREFIX, SEGMENTS
 
 EXAMPLE = ROOT / "tests" / "examples" / "basic" / "suites"
 GONE_SECONDS = 5
@@ -120,7 +120,7 @@ class Checkout:
 
     def stop(self, scratch: Path) -> str:
         """Stop this checkout's kept stacks, as `make stop` does; what was said."""
-        argv = [sys.executable, "-P", str(self.root / "fixtures" / "guard.py"), "stop"]
+        argv = [sys.executable, "-P", str(self.root / "fixtures" / "processes" / "guard.py"), "stop"]
         env = {"PATH": os.environ["PATH"], "TMPDIR": str(scratch / "tmp")}
         return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout
 

@@ -12,15 +12,15 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from fixtures.clones import clones
-from fixtures.doors import s3_client
-from fixtures.process import MARK
-from fixtures.settings import ROOT
-from fixtures.waiting import StartFailure
+from fixtures.backends.clones import clones
+from fixtures.clients.doors import s3_client
+from fixtures.config.settings import ROOT
+from fixtures.core.waiting import StartFailure
+from fixtures.processes.child import MARK
 
 VICTIM = """
 import time
-from fixtures.clones import clones
+from fixtures.backends.clones import clones
 with clones() as source, source.stack() as stack:
     print(source.site.start.home, flush=True)
     time.sleep(600)

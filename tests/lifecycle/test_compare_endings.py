@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fixtures.settings import ROOT
+from fixtures.config.settings import ROOT
 from tests.lifecycle.support import Begun, Trace
 
 pytestmark = pytest.mark.timeout(240)
@@ -20,7 +20,7 @@ def begin(scratch):
     (scratch / "tmp").mkdir()
     words = ["--operations", "get-run", "--restarts", "3", "--pairs", "2", "--report-dir", str(scratch / "report")]
     popen = subprocess.Popen(
-        [sys.executable, "-m", "fixtures.compare", *SIDES, *words],
+        [sys.executable, "-m", "fixtures.tools.compare", *SIDES, *words],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch / "tmp")},
         stdin=subprocess.DEVNULL,

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from fixtures import locust_process
-from fixtures.doors import SqlDoor
-from fixtures.load.fleet_results import START, read
-from fixtures.process import Ports
-from fixtures.settings import ROOT
-from fixtures.waiting import NotYet, wait_for
+from fixtures.clients.doors import SqlDoor
+from fixtures.config.settings import ROOT
+from fixtures.core.waiting import NotYet, wait_for
+from fixtures.load import fleet_process as locust_process
+from fixtures.load.locust_results import START, read
+from fixtures.processes.child import Ports
 
 USERS, EACH, SECONDS = 4, 40, 8  # enough for a percentile
 pytestmark = pytest.mark.timeout(240)
@@ -23,13 +23,13 @@ def locust(folder, uri, *arguments):
     """One process of the fleet, which writes to a log."""
     environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "READINESS_REPORT_DIR": str(folder / "reports")}
     with (folder / f"locust-{len([*folder.glob('locust-*')])}.log").open("w") as log:
-        argv = [sys.executable, "-m", "fixtures.locust_process", *arguments]
+        argv = [sys.executable, "-m", "fixtures.load.fleet_process", *arguments]
         return subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
 def ours(folder, stack, *arguments):
     """A run of pytest against the stack; its exit code and output."""
-    argv = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "-p", "fixtures.settings", *arguments, "-q"]
+    argv = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "-p", "fixtures.config.settings", *arguments, "-q"]
     argv += ["--stack=external", f"--mlflow-uri={stack.mlflow_uri}", f"--report-dir={folder}/reports"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "READINESS_"))}
     found = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -132,7 +132,7 @@ def test_results_of_another_server_prove_nothing(fleet, tmp_path):
 )
 def test_bad_input_of_a_fleet_is_one_line(variables, word, tmp_path):
     given = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "READINESS_"))}
-    argv = [sys.executable, "-m", "fixtures.locust_process", "-u", "1", "-t", "1s"]
+    argv = [sys.executable, "-m", "fixtures.load.fleet_process", "-u", "1", "-t", "1s"]
     found = subprocess.run(
         argv, cwd=ROOT, env=given | variables, capture_output=True, text=True, timeout=60, check=False
     )

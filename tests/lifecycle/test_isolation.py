@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.settings import passwords
+from fixtures.config.settings import passwords
 from tests.lifecycle.support import Begun, Checkout, Outcome, Trace, as_nobody, open_folder
 
 CANARY = "canary-4711-password"

@@ -8,12 +8,11 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from fixtures.doors import s3_client
-from fixtures.workflow import cli
-from fixtures.workflow import registry as versions
+from fixtures.clients.doors import s3_client
+from fixtures.workflow import cli, versions
 from fixtures.workflow.client import MLflowClient
-from fixtures.workflow.environment import setup_mlflow_environment
 from fixtures.workflow.provenance import commit
+from fixtures.workflow.tracking_server import setup_mlflow_environment
 from fixtures.workflow.train import train
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore:.*stage.*deprecated:FutureWarning")]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.process import Ports, start
-from fixtures.waiting import NotYet, wait_for
+from fixtures.core.waiting import NotYet, wait_for
+from fixtures.processes.child import Ports, start
 from tests.lifecycle.support import Stub
 from tests.live.authority import Authority
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fixtures.settings import ROOT
+from fixtures.config.settings import ROOT
+from fixtures.core.waiting import NotYet, wait_for
 from fixtures.stack import Stack
-from fixtures.waiting import NotYet, wait_for
 from tests.lifecycle.support import belonging, crowd
 from tests.live import victim
 from tests.live.neighbour import bucket

@@ -7,13 +7,13 @@ import pytest
 
 from fixtures.backends import embedded
 from fixtures.backends.external import declared
+from fixtures.backends.private import guarded_home
 from fixtures.backends.protocol import Start
-from fixtures.opening import look, of_the_root, reachable
-from fixtures.private import guarded_home
-from fixtures.process import Ports, start
-from fixtures.settings import Settings, resolve
+from fixtures.config.settings import Settings, resolve
+from fixtures.core.waiting import wait_for
+from fixtures.preflight.deployment import look, of_the_root, reachable
+from fixtures.processes.child import Ports, start
 from fixtures.stack import Stack
-from fixtures.waiting import wait_for
 from tests.live.runs import live
 
 pytestmark = pytest.mark.timeout(300)

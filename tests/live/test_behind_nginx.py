@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from fixtures.backends.external import declared
-from fixtures.opening import look
-from fixtures.settings import resolve
-from fixtures.waiting import StartFailure
+from fixtures.config.settings import resolve
+from fixtures.core.waiting import StartFailure
+from fixtures.preflight.deployment import look
 from tests.live.authority import Authority
 from tests.live.fronts import nginx
 from tests.live.runs import live

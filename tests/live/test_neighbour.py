@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from fixtures.backends import embedded
-from fixtures.catalog import checks
-from fixtures.costs import needed
-from fixtures.selection import Permission, chosen
-from fixtures.settings import MAX_BYTES, ROOT
+from fixtures.checks.budget import needed
+from fixtures.checks.catalog import checks
+from fixtures.checks.selection import Permission, chosen
+from fixtures.config.settings import MAX_BYTES, ROOT
 from tests.live.neighbour import Stored, bucket, database, settle
 from tests.live.operators import Operator, counted
 

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from fixtures import reach
 from fixtures.backends.external import declared
-from fixtures.opening import look
-from fixtures.settings import resolve
-from fixtures.waiting import StartFailure
+from fixtures.config.settings import resolve
+from fixtures.core.waiting import StartFailure
+from fixtures.preflight import connect as reach
+from fixtures.preflight.deployment import look
 from tests.lifecycle.support import Stub, Trace, crowd, refused
 from tests.live.authority import Authority
 from tests.live.fronts import black_hole, hanging_up, listener, port_of, tls_stub

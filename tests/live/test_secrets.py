@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import psycopg2
 import pytest
 
-from fixtures.settings import ROOT
+from fixtures.config.settings import ROOT
 from tests.live.authority import Authority
 from tests.live.fronts import nginx
 from tests.sabotage.harness import clean_environment
@@ -85,7 +85,7 @@ class Watch:
                 with suppress(OSError):
                     words = file.read_bytes().decode(errors="replace")
                     self.seen |= {(place, words[:200]) for place in self.canaries.in_text(words)}
-                    self.children |= {name for name in ("fixtures.load.race",) if name in words}
+                    self.children |= {name for name in ("fixtures.load.experiment_race",) if name in words}
                     self.children |= {"journal"} if file.suffix == ".jsonl" else set()
 
 
@@ -192,7 +192,7 @@ def test_no_secret_shows(way, code, tmp_path, real_stack, guarded, canaries, giv
     assert ended == code, output[-4000:]
     assert "doors: API, sql, s3" in output
     assert watch.looks > 10
-    assert ({"fixtures.load.race", "journal"} if way == "variables" else {"journal"}) <= watch.children
+    assert ({"fixtures.load.experiment_race", "journal"} if way == "variables" else {"journal"}) <= watch.children
     assert watch.seen == set()
     assert canaries.in_text(output) == []
     assert {"junit.xml", "readiness.json"} <= set(os.listdir(tmp_path / "report"))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import requests
 
-from fixtures.load import messages
+from fixtures.config.settings import ROOT
+from fixtures.load import payloads as messages
 from fixtures.load.engine import drive
-from fixtures.load.fleet_results import START, Book, Fleet, named
 from fixtures.load.history import Outcome
+from fixtures.load.locust_results import START, Book, Fleet, named
 from fixtures.load.operations import RATES, request
 from fixtures.load.target import Target as Load
-from fixtures.settings import ROOT
 from tests.sabotage.harness import Aim, Sabotage, Target, raid
 
 CHECK = "load/test_fleet.py::test_"

@@ -23,11 +23,11 @@ from urllib.parse import urlsplit
 import psycopg2
 from psycopg2.extensions import connection
 
+from fixtures.backends.kept import keep
 from fixtures.backends.protocol import Start
-from fixtures.guard import PREFIX
-from fixtures.keeping import keep
-from fixtures.process import private_folder
-from fixtures.settings import ROOT, Settings
+from fixtures.config.settings import ROOT, Settings
+from fixtures.processes.child import private_folder
+from fixtures.processes.guard import PREFIX
 from fixtures.stack import Stack
 from tests.sabotage import forked
 from tests.sabotage.proxy import TamperProxy

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.compare import pages
-from fixtures.compare.__main__ import FOUND, MADE, code_of, compare
-from fixtures.compare.blocks import Plan
-from fixtures.compare.lanes import Lane
-from fixtures.compare.spec import pair
-from fixtures.compare.statistics import MARGIN
+from fixtures.tools.compare import pages
+from fixtures.tools.compare.__main__ import FOUND, MADE, code_of, compare
+from fixtures.tools.compare.compared_servers import Lane
+from fixtures.tools.compare.schedule import Plan
+from fixtures.tools.compare.spec import pair
+from fixtures.tools.compare.statistics import MARGIN
 from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule, at, delay, every_nth, swallow_write
 

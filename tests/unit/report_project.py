@@ -11,15 +11,15 @@ CONFTEST = '''
 import os, sys, types
 from pathlib import Path
 import pytest
-from fixtures.known_issues import KnownIssue
-from fixtures.settings import Settings
+from fixtures.verdict.known_issues import KnownIssue
+from fixtures.config.settings import Settings
 from fixtures.stack import Stack
 
 DOORS = frozenset({"sql", "s3"})
 
 
 class Run:
-    """Stands in for fixtures.run.Run."""
+    """Stands in for fixtures.run.plugin.Run."""
 
     id, selected, secrets = "abc", [], ("hunter2secret", "pass")
     lost = os.environ.get("LOST")
@@ -33,14 +33,14 @@ class Run:
     )
 
 
-fake = types.ModuleType("fixtures.run_record")
+fake = types.ModuleType("fixtures.run.record")
 fake.RUN = pytest.StashKey()
 fake.Run = Run
-sys.modules["fixtures.run_record"] = fake
+sys.modules["fixtures.run.record"] = fake
 pytest_plugins = ["fixtures.report.plugin"]
-import fixtures.known_issues
+import fixtures.verdict.known_issues
 link = "https://example.org/1"
-fixtures.known_issues.ISSUES = tuple(
+fixtures.verdict.known_issues.ISSUES = tuple(
     KnownIssue(id, "", "3.0", "3.17.2", link, "A race.", "lost race") for id in ("F07", "F08")
 )
 
@@ -65,8 +65,8 @@ def pytest_sessionfinish(session):
 SUITE = '''
 import os, signal
 import pytest, requests
-from fixtures.outcomes import Finding, LostCapability, NotProven, OutOfScope, expect
-from fixtures.stash import NOTES, PROOF
+from fixtures.core.outcomes import Finding, LostCapability, NotProven, OutOfScope, expect
+from fixtures.core.stash import NOTES, PROOF
 
 
 def test_passes(request):

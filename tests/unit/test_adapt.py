@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from fixtures.backends.adapt import adapted, let_in
-from fixtures.waiting import StartFailure
+from fixtures.backends.compose_isolation import adapted, let_in
+from fixtures.core.waiting import StartFailure
 
 CONFIG = {
     "name": "rdy-x",

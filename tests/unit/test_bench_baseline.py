@@ -8,7 +8,7 @@ import pytest
 from fixtures.bench import baseline
 from fixtures.bench.counters import Measured
 from fixtures.bench.plugin import opened
-from fixtures.settings import Settings
+from fixtures.config.settings import Settings
 
 COUNTERS = {"statements": 6, "nested": 1, "commits": 1, "pages": 100, "wal_bytes": 1000, "connections": 1}
 SAVED = {"counters": COUNTERS, "texts": {"SELECT a": 6}, "runs": []}

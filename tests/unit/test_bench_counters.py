@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from fixtures.bench.counters import MOST_PASSES, Look, Pass, Statement, between, per, settled, shown
-from fixtures.bench.wire import counted
+from fixtures.bench.http_bytes import counted
 
 BEFORE = Look({(1, True): Statement("SELECT a", True, 10, 100)}, 1000, frozenset({7}))
 AFTER = Look(

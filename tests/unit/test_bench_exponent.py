@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from fixtures.bench.exponent import fitted, slope
+from fixtures.bench.power_law import fitted, slope
 
 SIZES = (10, 1000, 100_000)
 

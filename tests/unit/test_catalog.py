@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.catalog import AREAS, ON_DEMAND, checks, sentence_and_remedy, unknown_folders
+from fixtures.checks.catalog import AREAS, ON_DEMAND, checks, sentence_and_remedy, unknown_folders
 
 SOURCE = '''
 import a_module_that_does_not_exist

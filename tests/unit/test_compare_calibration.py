@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fixtures.compare.looks import LANES, TWIN, B, decide, looks
-from fixtures.compare.statistics import FAMILY, Verdict, bootstrap, estimate, holm, settled, trimmed
+from fixtures.tools.compare.interim import LANES, TWIN, B, decide, looks
+from fixtures.tools.compare.statistics import FAMILY, Verdict, bootstrap, estimate, holm, settled, trimmed
 
 OPERATIONS, RESTARTS, PAIRS, RESAMPLES = 7, 12, 24, 200
 DIFFERENT = (Verdict.FASTER, Verdict.SLOWER)

@@ -3,7 +3,7 @@
 import math
 import random
 
-from fixtures.compare.looks import LANES, TWIN, B, Unjudged, decide
+from fixtures.tools.compare.interim import LANES, TWIN, B, Unjudged, decide
 
 CLEAN = {lane: {} for lane in LANES}
 MOST = 12

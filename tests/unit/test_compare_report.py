@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from fixtures.compare import __main__ as command
-from fixtures.compare import pages, report
-from fixtures.compare.looks import Unjudged
+from fixtures.tools.compare import __main__ as command
+from fixtures.tools.compare import pages, report
+from fixtures.tools.compare.interim import Unjudged
 
 OPERATIONS = ("log-metric", "create-run")
 BASE = {

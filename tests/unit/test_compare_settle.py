@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.compare.lanes import settle
+from fixtures.tools.compare.compared_servers import settle
 
 BUSY = """
 import time

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from fixtures.compare import environments
-from fixtures.compare.__main__ import code_of, main, parser, plan_of
-from fixtures.compare.spec import Spec, pair, parse
-from fixtures.settings import ROOT
-from fixtures.values import Usage
-from fixtures.waiting import StartFailure
+from fixtures.backends import venvs as environments
+from fixtures.config.readers import Usage
+from fixtures.config.settings import ROOT
+from fixtures.core.waiting import StartFailure
+from fixtures.tools.compare.__main__ import code_of, main, parser, plan_of
+from fixtures.tools.compare.spec import Spec, pair, parse
 
 
 def test_defaults_are_those_of_a_stack_of_ours():
@@ -134,7 +134,7 @@ def test_a_version_that_cannot_be_installed_ends_with_7(monkeypatch, capsys):
         raise StartFailure(f"MLflow {version} cannot be installed: no such version")
 
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    monkeypatch.setattr("fixtures.compare.__main__.python_of", refuse)
+    monkeypatch.setattr("fixtures.tools.compare.__main__.python_of", refuse)
     assert main(["mlflow=3.99.0", "workers=3"]) == 7
     assert "cannot be installed" in capsys.readouterr().err
     assert sys.exc_info() == (None, None, None)

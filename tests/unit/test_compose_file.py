@@ -7,9 +7,9 @@ import subprocess
 import pytest
 import yaml
 
-from fixtures import images
 from fixtures.backends import embedded
-from fixtures.settings import ROOT
+from fixtures.config import images
+from fixtures.config.settings import ROOT
 
 SERVICES = (ROOT / "docker" / "services.yml").read_text()
 FOUND = yaml.safe_load(SERVICES)

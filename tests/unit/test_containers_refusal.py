@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import engine
 from fixtures.backends.choice import REGISTRY, backend, choose
 from fixtures.backends.protocol import Start
-from fixtures.options import BACKENDS
-from fixtures.process import Ports
-from fixtures.settings import Settings
-from fixtures.waiting import StartFailure
+from fixtures.config.options import BACKENDS
+from fixtures.config.settings import Settings
+from fixtures.core.waiting import StartFailure
+from fixtures.processes import docker_engine as engine
+from fixtures.processes.child import Ports
 
 
 @pytest.fixture

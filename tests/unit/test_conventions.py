@@ -7,14 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.catalog import checks
-from fixtures.known_issues import ISSUES
-from fixtures.settings import ROOT
+from fixtures.checks.catalog import checks
+from fixtures.config.settings import ROOT
+from fixtures.verdict.known_issues import ISSUES
 
 AREAS = ("health", "client", "load", "integration", "registry")
 SKIPPED_FOLDERS = {".venv", ".git", "reports", "__pycache__", ".mypy_cache", ".ruff_cache"}
 # The gate keeps a rate, which is to wait.
-SLEEPERS = {"fixtures/waiting.py", "fixtures/guard.py", "fixtures/reaper.py", "fixtures/gate.py"}
+SLEEPERS = {
+    "fixtures/core/waiting.py",
+    "fixtures/processes/guard.py",
+    "fixtures/processes/reaper.py",
+    "fixtures/guardrails/request_gate.py",
+}
 REGISTRIES = re.compile(r"(files\.pythonhosted|pypi|test\.pypi|registry\.npmjs|conda\.anaconda)\.(org|com)|artifactory")
 
 
@@ -77,17 +82,28 @@ def test_a_suite_has_no_skip_without_a_type(name):
 
 @pytest.mark.parametrize("name", SUITES)
 def test_a_suite_knows_no_backend_and_starts_nothing(name):
-    inner = ("fixtures.backends", "fixtures.process", "fixtures.guard", "fixtures.run", "subprocess", "multiprocessing")
+    inner = (
+        "fixtures.backends",
+        "fixtures.processes.child",
+        "fixtures.processes.guard",
+        "fixtures.run.plugin",
+        "subprocess",
+        "multiprocessing",
+    )
     assert [i for i in imports(name) if i.startswith(inner)] == []
 
 
 @pytest.mark.parametrize("name", [n for n in SOURCES if n.startswith("fixtures/backends/")])
 def test_a_backend_knows_no_check(name):
-    assert [i for i in imports(name) if i.startswith(("suites", "pytest", "fixtures.report", "fixtures.catalog"))] == []
+    assert [
+        i for i in imports(name) if i.startswith(("suites", "pytest", "fixtures.report", "fixtures.checks.catalog"))
+    ] == []
 
 
 def test_the_verdict_is_pure():
-    assert [i for i in imports("fixtures/readiness.py") if i.split(".")[0] in ("pytest", "_pytest", "fixtures")] == []
+    assert [
+        i for i in imports("fixtures/verdict/verdict.py") if i.split(".")[0] in ("pytest", "_pytest", "fixtures")
+    ] == []
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from fixtures import costs
-from fixtures.catalog import CheckInfo, checks
-from fixtures.costs import MARGIN, OPENING, UNKNOWN, entries, needed
-from fixtures.selection import Permission, chosen
-from fixtures.settings import LOAD_BYTES, MAX_BYTES, ROOT
+from fixtures.checks import budget as costs
+from fixtures.checks.budget import MARGIN, OPENING, UNKNOWN, entries, needed
+from fixtures.checks.catalog import CheckInfo, checks
+from fixtures.checks.selection import Permission, chosen
+from fixtures.config.settings import LOAD_BYTES, MAX_BYTES, ROOT
 
 
 def check(name):
@@ -46,7 +46,7 @@ def test_a_larger_load_takes_more(tmp_path, monkeypatch):
 def test_every_file_of_the_suites_was_measured():
     measured = json.loads(costs.DATA.read_text())
     missing = set(entries(checks(ROOT))) ^ set(measured)
-    assert sorted(missing) == [], "python -m fixtures.costs --update PYTEST-OPTIONS"
+    assert sorted(missing) == [], "python -m fixtures.checks.budget --update PYTEST-OPTIONS"
 
 
 def test_the_slow_checks_of_a_file_have_a_figure_of_their_own(monkeypatch):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fixtures.exclusive import hold
+from fixtures.core.rwlock import hold
 
 processes = multiprocessing.get_context("fork")
 

@@ -9,13 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 
-from fixtures import gate as gates
-from fixtures.gate import Gate, Limits, Refused
-from fixtures.journal import Entry, Journal, read
+from fixtures.core.outcomes import NotProven
+from fixtures.guardrails import request_gate as gates
+from fixtures.guardrails.journal import Entry, Journal, read
+from fixtures.guardrails.request_gate import Gate, Limits, Refused
 from fixtures.load import history as load
 from fixtures.load.arrivals import Arrivals, constant
 from fixtures.load.engine import Target, drive
-from fixtures.outcomes import NotProven
 from tests.unit.told_server import serving
 
 PREFIX = "rdy-gate-"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from fixtures import images
-from fixtures.settings import Settings, resolve
-from fixtures.values import Usage
+from fixtures.config import images
+from fixtures.config.readers import Usage
+from fixtures.config.settings import Settings, resolve
 
 DIGEST = "sha256:" + "a" * 64
 

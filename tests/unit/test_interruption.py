@@ -5,7 +5,7 @@ from types import SimpleNamespace, TracebackType
 
 import pytest
 
-from fixtures.early_end import EarlyEnd
+from fixtures.run.early_end import EarlyEnd
 
 
 def ended(by: BaseException) -> BaseException:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from fixtures.journal import Entry, Journal, read
+from fixtures.guardrails.journal import Entry, Journal, read
 
 HEAD = {"run": "x", "prefix": "rdy-x-", "server": "http://mlflow.example"}
 

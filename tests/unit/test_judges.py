@@ -2,14 +2,14 @@
 
 import pytest
 
-from fixtures.known_issues import issue
-from fixtures.known_issues import judge as known
-from fixtures.load.claims import all_answered, every_outcome_known, nothing_refused, same, stored_once
+from fixtures.core.outcomes import Finding, NotProven
+from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, same, stored_once
 from fixtures.load.history import History, Operation, Outcome
 from fixtures.load.judges import Group, account, conservation, groups, latest, listed, mend, plain
-from fixtures.load.messages import done
-from fixtures.outcomes import Finding, NotProven
+from fixtures.load.payloads import done
 from fixtures.stack import Stack
+from fixtures.verdict.known_issues import issue
+from fixtures.verdict.known_issues import judge as known
 
 STACK = Stack(backend="external", ours=False, mlflow_uri="http://mlflow.example", workers=4, pool=15)
 POOL_DRY = (

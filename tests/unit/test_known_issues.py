@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.catalog import checks
-from fixtures.known_issues import ISSUES, KnownIssue, UnknownIssue, issue, judge
+from fixtures.checks.catalog import checks
+from fixtures.verdict.known_issues import ISSUES, KnownIssue, UnknownIssue, issue, judge
 
 ROOT = Path(__file__).resolve().parents[2]
 RACE = KnownIssue(

@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from fixtures.load.claims import same, stored_once
+from fixtures.core.outcomes import Finding
+from fixtures.load.assertions import same, stored_once
 from fixtures.load.engine import Target, drive
 from fixtures.load.history import Request
 from fixtures.load.judges import account, latest
-from fixtures.outcomes import Finding
 from tests.unit.told_server import OK, serving
 
 CLIENTS, EACH = 4, 6

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from fixtures.load import evidence
-from fixtures.load.claims import nothing_refused, stored_once
+from fixtures.core.outcomes import Finding
+from fixtures.load import history_file as evidence
+from fixtures.load.assertions import nothing_refused, stored_once
 from fixtures.load.history import History, Operation, Outcome
-from fixtures.outcomes import Finding
 from fixtures.stack import Stack
 
 ROWS = [(f"run-{n}", "loss", n, float(n), 1000 + n) for n in range(9)]

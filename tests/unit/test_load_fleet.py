@@ -2,11 +2,11 @@
 
 import pytest
 
+from fixtures.core.outcomes import NotProven
 from fixtures.load.arrivals import Arrivals, constant
 from fixtures.load.engine import Target
-from fixtures.load.fleet import drive_in_processes
 from fixtures.load.judges import account, conservation
-from fixtures.outcomes import NotProven
+from fixtures.load.sharded import drive_in_processes
 from tests.unit.told_server import OK, refusal, serving, writes
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from fixtures.figures import Figure, Series
+from fixtures.core.figures import Figure, Series
 from fixtures.load.latency import Measured, Spread
-from fixtures.load.pictures import bend, knee, ladder, percentiles, throughput
+from fixtures.load.load_charts import bend, knee, ladder, percentiles, throughput
 
 
 def saturating(clients, most=100.0, half=4.0):

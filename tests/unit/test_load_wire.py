@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.load.wire import Answer, Garbled
+from fixtures.load.http1 import Answer, Garbled
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, Chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n\r\n\r\nwo\r\n0\r\n\r\n"

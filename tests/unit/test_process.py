@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from fixtures.process import MARK, PORTS, Ports, become, open_to_all, private_folder, start
-from fixtures.waiting import StartFailure
+from fixtures.core.waiting import StartFailure
+from fixtures.processes.child import MARK, PORTS, Ports, become, open_to_all, private_folder, start
 
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
 
@@ -28,7 +28,7 @@ def ports():
 
 
 def test_two_runs_never_share_a_port(ports, monkeypatch):
-    monkeypatch.setattr("fixtures.process.PORTS", range(PORTS.start, PORTS.start + 400))
+    monkeypatch.setattr("fixtures.processes.child.PORTS", range(PORTS.start, PORTS.start + 400))
     one, two = ports(), ports()
     taken = [each.take() for _ in range(60) for each in (one, two)]
     assert len(set(taken)) == len(taken)
@@ -37,7 +37,7 @@ def test_two_runs_never_share_a_port(ports, monkeypatch):
 def test_a_port_that_is_listened_at_is_not_taken(ports, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        monkeypatch.setattr("fixtures.process.random.SystemRandom.sample", lambda *a: [port])
+        monkeypatch.setattr("fixtures.processes.child.random.SystemRandom.sample", lambda *a: [port])
         with pytest.raises(StartFailure, match="no free port"):
             ports().take()
 

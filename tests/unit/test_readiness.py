@@ -2,14 +2,14 @@
 
 import pytest
 
-from fixtures.readiness import Record, Status, area_of, case_record, check_id, classify, merge, verdict
+from fixtures.verdict.verdict import Record, Status, area_of, case_record, check_id, classify, merge, verdict
 
-FINDING = ("fixtures.outcomes.Finding", "builtins.AssertionError", "builtins.Exception")
+FINDING = ("fixtures.core.outcomes.Finding", "builtins.AssertionError", "builtins.Exception")
 MLFLOW = ("mlflow.exceptions.RestException", "mlflow.exceptions.MlflowException", "builtins.Exception")
 REFUSED = ("requests.exceptions.ConnectionError", "requests.exceptions.RequestException", "builtins.OSError")
 READ_LATE = ("requests.exceptions.ReadTimeout", "requests.exceptions.Timeout", "requests.exceptions.RequestException")
-NO_DOOR = ("fixtures.outcomes.OutOfScope", "builtins.Skipped")
-LOST = ("fixtures.outcomes.LostCapability", "builtins.Skipped")
+NO_DOOR = ("fixtures.core.outcomes.OutOfScope", "builtins.Skipped")
+LOST = ("fixtures.core.outcomes.LostCapability", "builtins.Skipped")
 
 
 def record(status, name="a", **more):
@@ -39,7 +39,7 @@ def phase(when, status="", **more):
         ("call", READ_LATE, "Read timed out", "not-checked"),
         ("call", ("builtins.Failed",), "Timeout (>60.0s) from pytest-timeout.", "not-checked"),
         ("call", ("builtins.Failed",), "DID NOT RAISE", "fail"),
-        ("call", ("fixtures.outcomes.NotProven",), "no answer", "not-checked"),
+        ("call", ("fixtures.core.outcomes.NotProven",), "no answer", "not-checked"),
         ("call", ("builtins.KeyError", "builtins.LookupError"), "'run'", "not-checked"),
         ("setup", ("_pytest.fixtures.FixtureLookupError", "builtins.LookupError"), "", "not-checked"),
         ("call", ("builtins.RuntimeError",), "", "not-checked"),

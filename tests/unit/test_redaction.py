@@ -5,7 +5,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from fixtures.redaction import redact, redact_all
+from fixtures.core.redaction import redact, redact_all
 
 SECRET = 'p@ss/w "ö\\\n&1'
 

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from fixtures.outcomes import Finding
-from fixtures.registry.linear import Operation, judge
-from fixtures.registry.race import possible, race
+from fixtures.core.outcomes import Finding
+from fixtures.registry.concurrent import possible, race
+from fixtures.registry.linearizability import Operation, judge
 
 
 def w(value, start, end=math.inf):

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.options import Walk
-from fixtures.outcomes import Finding, NotProven
+from fixtures.config.options import Walk
+from fixtures.core.outcomes import Finding, NotProven
+from fixtures.registry import state_machine as walking
 from fixtures.registry import trail
-from fixtures.registry import walk as walking
-from fixtures.registry.entry import Version
-from fixtures.registry.walk import Ground, walk
+from fixtures.registry.expected import Version
+from fixtures.registry.state_machine import Ground, walk
 
 
 class Registry:

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.report.markdown import markdown
-from fixtures.report.render import WIDTH, terminal
+from fixtures.report.terminal import WIDTH, terminal
 from tests.unit.report_project import DEMAND, SUITE, Project
 
 EXPECTED = {
@@ -103,7 +103,7 @@ def test_junit_has_findings_in_a_few_lines(whole):
     """A CI page shows expected and seen, not our stack."""
     xml = (whole[0].path / "reports" / "junit.xml").read_text()
     assert "metric loss of run 3f2a\n  expected  2\n  seen      ***" in xml
-    assert "fixtures/outcomes.py" not in xml
+    assert "fixtures/core/outcomes.py" not in xml
 
 
 def test_a_clean_run_is_ready(project):
@@ -168,7 +168,7 @@ def test_a_worker_that_dies(project):
 
 def test_a_lost_server_is_charged_to_the_check_in_flight(project):
     """A time-out while the server died is a finding, not an unknown answer."""
-    made = project("from fixtures.outcomes import NotProven\ndef test_a():\n    raise NotProven('late')\n")
+    made = project("from fixtures.core.outcomes import NotProven\ndef test_a():\n    raise NotProven('late')\n")
     code, _ = made.run(LOST="refused connections after test_a")
     found = made.report()["checks"][0]
     assert (code, found["what"], found["seen"]) == (1, "the server", "refused connections after test_a")

@@ -6,11 +6,11 @@ import struct
 
 import pytest
 
-from fixtures.figures import KINDS, Figure, Series, numbers
+from fixtures.core.figures import KINDS, Figure, Series, numbers
 from fixtures.report import __main__ as again
+from fixtures.report.figures_charts import nines, png
+from fixtures.report.html import html
 from fixtures.report.markdown import markdown
-from fixtures.report.page import html
-from fixtures.report.pictures import nines, png
 from tests.unit.report_project import Project
 
 SAMPLES = {
@@ -20,7 +20,7 @@ SAMPLES = {
     "intervals": (Series("log-batch", ((1.1, 0, 1.05, 1.16),)), Series("create-run", ((0.98, 1, 0.9, 1.08),))),
 }
 SUITE = '''
-from fixtures.figures import Figure, Series
+from fixtures.core.figures import Figure, Series
 
 
 def test_measures(figure):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from fixtures import run_record as module
-from fixtures.run_record import Run
-from fixtures.settings import Settings
-from fixtures.waiting import StartFailure
+from fixtures.config.settings import Settings
+from fixtures.core.waiting import StartFailure
+from fixtures.run import record as module
+from fixtures.run.record import Run
 
 ENDS = [
     (FileNotFoundError("gone"), "the stack could not be started: FileNotFoundError: gone"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from fixtures import schema_heads
+from fixtures.preflight import schema_heads
 
 LISTING = "mlflow (3.1.0)\nAvailable versions: 3.1.0, 3.1.0rc0, 3.0.1, 2.16.0, 2.15.1, 1.13\n  INSTALLED: 3.1.0"
 

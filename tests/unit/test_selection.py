@@ -2,9 +2,9 @@
 
 import pytest
 
-from fixtures.catalog import checks
-from fixtures.selection import BREAKS, FULL, MAKES, NEEDS_LOAD, Permission, asked_for, below_suites, chosen
-from fixtures.settings import ROOT
+from fixtures.checks.catalog import checks
+from fixtures.checks.selection import BREAKS, FULL, MAKES, NEEDS_LOAD, Permission, asked_for, below_suites, chosen
+from fixtures.config.settings import ROOT
 
 OURS = Permission(full=True)
 DEFAULT = Permission(external=True)

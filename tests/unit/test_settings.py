@@ -2,11 +2,11 @@
 
 import pytest
 
-from fixtures.environment import cleanse, joined
-from fixtures.handover import load_settings, refuse_unwritable, save_settings
-from fixtures.load.plan import refuse_bad_files
-from fixtures.options import OPTIONS, Walk
-from fixtures.settings import Usage, passwords, redact_uri, resolve
+from fixtures.config.environment import cleanse, joined
+from fixtures.config.handover import load_settings, refuse_unwritable, save_settings
+from fixtures.config.options import OPTIONS, Walk
+from fixtures.config.settings import Usage, passwords, redact_uri, resolve
+from fixtures.load.plugin import refuse_bad_files
 
 EXTERNAL = {"stack": "external", "mlflow-uri": "http://given:5000"}
 

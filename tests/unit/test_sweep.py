@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from fixtures.journal import FOLDER, PART, Entry, Journal, Noted
-from fixtures.settings import Settings
-from fixtures.sweep import Residue, Sweep, collisions
-from fixtures.sweeping import swept
+from fixtures.config.settings import Settings
+from fixtures.guardrails.cleanup import Residue, Sweep, collisions
+from fixtures.guardrails.journal import FOLDER, PART, Entry, Journal, Noted
+from fixtures.run.sweep_command import swept
 
 PREFIX = "rdy-x-"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.waiting import NotYet, StartFailure, tail, wait_for
+from fixtures.core.waiting import NotYet, StartFailure, tail, wait_for
 
 
 def not_yet():

@@ -8,7 +8,7 @@ import pytest
 from fixtures.workflow import card
 from fixtures.workflow.gates import Outcome, judge_metrics, judge_stability, load
 from fixtures.workflow.output import as_json
-from fixtures.workflow.registry import GATES_TAG, Version
+from fixtures.workflow.versions import GATES_TAG, Version
 
 METRICS = {"auc_roc": 0.91234, "precision": 0.74, "recall": 0.7, "alert_rate": 0.05}
 TAGS = {"mlflow.source.git.commit": "4f9c0e1d", "data_version": "sha256:abc"}

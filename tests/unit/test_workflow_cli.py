@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from fixtures.workflow import cli, environment
+from fixtures.workflow import cli
+from fixtures.workflow import tracking_server as environment
 from fixtures.workflow.errors import NotReached, explain
 
 PASSWORD = "c4nary-w0rd"

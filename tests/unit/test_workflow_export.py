@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.workflow import export
 from fixtures.workflow.errors import Differs, WorkflowError
-from fixtures.workflow.registry import Target, Version
+from fixtures.workflow.versions import Target, Version
 
 FILES = {"model/MLmodel": b"flavors: {}\n", "model/model.pkl": bytes(range(256)), "artifacts/report/report.json": b"{}"}
 VERSION = Version("fraud", "3", "r1", "Production", ("champion",), 1_700_000_000_123, {}, "models:/m-1")

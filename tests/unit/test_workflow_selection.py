@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.workflow import registry
+from fixtures.workflow import versions as registry
 from fixtures.workflow.errors import Differs, WorkflowError
 from fixtures.workflow.gates import load
-from fixtures.workflow.registry import Target
-from fixtures.workflow.selection import chosen, chosen_or_production, destination, source
+from fixtures.workflow.version_choice import chosen, chosen_or_production, destination, source
+from fixtures.workflow.versions import Target
 
 
 def entry(number, run="", stage="None", aliases=()):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.outcomes import NotProven
+from fixtures.core.outcomes import NotProven
 
 
 @pytest.mark.requires("sql")

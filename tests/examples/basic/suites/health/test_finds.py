@@ -1,6 +1,6 @@
 """Two checks that always find something, and one after them."""
 
-from fixtures.outcomes import Finding
+from fixtures.core.outcomes import Finding
 
 
 def test_first_finding():

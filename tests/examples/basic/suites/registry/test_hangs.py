@@ -13,7 +13,7 @@ def hang(folder: Path, name: str) -> None:
 
 @pytest.fixture
 def run_folder(pytestconfig):
-    from fixtures.run_record import RUN
+    from fixtures.run.record import RUN
 
     return pytestconfig.stash[RUN].folder
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from fixtures.run_record import RUN
+from fixtures.run.record import RUN
 
 
 def test_hangs_too(pytestconfig):

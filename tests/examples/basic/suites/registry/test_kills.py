@@ -4,8 +4,8 @@ import contextlib
 
 import psutil
 
-from fixtures.process import MARK
-from fixtures.run_record import RUN
+from fixtures.processes.child import MARK
+from fixtures.run.record import RUN
 
 
 def servers(home):
