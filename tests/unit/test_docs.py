@@ -37,7 +37,7 @@ FUNCTIONS = functions()
 
 
 def test_sentences_are_told_apart():
-    page = "# A title\n\nOne. Two is `v1.2`! Three\ngoes on.\n\n```\nno code.\n```\n| a | b. |\n- four, and\n  more\n- Five."
+    page = "# A title\n\nOne. Two is `v1.2`! Three\ngoes on.\n\n```\ncode.\n```\n| b. |\n- four, and\n  more\n- Five."
     told = ["One.", "Two is `v1.2`!", "Three goes on.", "four, and more", "Five."]
     assert [" ".join(words) for words in sentences(page)] == told
 
