@@ -57,7 +57,7 @@ bench-private: $(STAMP) ## how soon is a private stack ready: on a clone of a te
 
 .PHONY: compare
 compare: $(STAMP) ## is B faster than A? make compare A="mlflow=3.17.2 workers=2" B="workers=4" ARGS="--quick"
-	@$(RUN) -m fixtures.tools.compare "$(A)" "$(B)" $(ARGS)
+	@$(RUN) -m fixtures.compare "$(A)" "$(B)" $(ARGS)
 
 .PHONY: engine images image setup-local setup-aws bucket
 images: $(STAMP) ## fetch the images of docker/images.env that the Docker engine lacks (IMAGES="mlflow ..." for some)
