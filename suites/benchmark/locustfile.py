@@ -22,7 +22,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from fixtures.config.settings import Usage, resolve
 from fixtures.guardrails.journal import FOLDER, Entry, Journal
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.connection import FRESH_SECONDS, reason, worded
 from fixtures.load.engine import ANSWER_SECONDS
 from fixtures.load.history import Outcome
@@ -107,7 +107,7 @@ def lead(environment, runner, settings, file):
         name = f"{Here.prefix}fleet"
         journal.add(Entry("experiment", name))
         answer = settings.access.session().post(
-            f"{Here.target.uri}{messages.API}experiments/create", json={"name": name}, timeout=ANSWER_SECONDS
+            f"{Here.target.uri}{payloads.API}experiments/create", json={"name": name}, timeout=ANSWER_SECONDS
         )
         if answer.status_code != 200:
             environment.process_exit_code = 1
@@ -162,8 +162,8 @@ class Client(locust.FastHttpUser):
         Here.users = max(Here.users, self.environment.runner.user_count)
         self.last = self.sent = 0
         name = f"{Here.prefix}user-{secrets.token_hex(6)}"
-        answer = self.send(START, name, messages.create(Here.experiment, name))
-        self.run_id = messages.run_id(answer)
+        answer = self.send(START, name, payloads.create(Here.experiment, name))
+        self.run_id = payloads.run_id(answer)
         if not self.run_id:
             raise locust.exception.StopUser
 

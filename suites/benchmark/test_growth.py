@@ -7,7 +7,7 @@ import pytest
 from fixtures.bench.growth import START, STEPS, write_run
 from fixtures.bench.seeding import NAME, RANK
 from fixtures.core.outcomes import expect
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 
 OPERATIONS = ("get_run", "log_metric", "history", "search_filter", "search_by_metric", "search_page")
 SIZES = [10, 1000, 10_000, pytest.param(100_000, marks=pytest.mark.full_depth)]
@@ -44,17 +44,17 @@ def test_an_operation_answers_right_as_the_server_fills(size, operation, grown, 
 
     def request():
         if operation == "log_metric":
-            return messages.metric((run, f"at {size}", next(numbers), 0.5, START))
+            return payloads.metric((run, f"at {size}", next(numbers), 0.5, START))
         if operation == "history":
-            return messages.ask("metrics/get-history", {"run_id": run, "metric_key": "loss", "max_results": "100"})
+            return payloads.ask("metrics/get-history", {"run_id": run, "metric_key": "loss", "max_results": "100"})
         more = {
             "search_filter": {"filter": f"metrics.{RANK} <= 10", "order_by": [f"metrics.{RANK} ASC"]},
             "search_by_metric": {"order_by": [f"metrics.{RANK} DESC"]},
         }
         return (
-            messages.read(run)
+            payloads.read(run)
             if operation == "get_run"
-            else messages.post("runs/search", here | more.get(operation, {}))
+            else payloads.post("runs/search", here | more.get(operation, {}))
         )
 
     def begin():
@@ -65,7 +65,7 @@ def test_an_operation_answers_right_as_the_server_fills(size, operation, grown, 
         if operation == "log_metric":
             sent = next(numbers)
             stored = line(
-                messages.ask("metrics/get-history", {"run_id": run, "metric_key": f"at {size}", "max_results": "999"})
+                payloads.ask("metrics/get-history", {"run_id": run, "metric_key": f"at {size}", "max_results": "999"})
             )
             expect(f"points of run {run} that were logged at {size} runs", len(stored.get("metrics", [])), sent)
             return

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.core.outcomes import expect
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.assertions import same
 from fixtures.load.async_script import asynchronous
 
@@ -18,13 +18,13 @@ def shown(rows):
 @pytest.fixture(scope="module")
 def trained(stack, load, target, make_experiment, unique, tmp_path_factory):
     """(points by run, what was stored after the flush, what was stored in the end, error of the process)."""
-    runs = messages.make_runs(target, make_experiment(), [unique("flushed"), unique("left")])
-    points = {run: [messages.point(run, "loss", step) for step in range(POINTS * load.scale)] for run in runs}
+    runs = payloads.make_runs(target, make_experiment(), [unique("flushed"), unique("left")])
+    points = {run: [payloads.point(run, "loss", step) for step in range(POINTS * load.scale)] for run in runs}
     with asynchronous(stack.mlflow_uri, *points.values(), tmp_path_factory.mktemp("async")) as script:
         script.flushed()
-        flushed = messages.history_rows(target, [(runs[0], "loss")])
+        flushed = payloads.history_rows(target, [(runs[0], "loss")])
         error = script.ended()
-    return points, flushed, messages.history_rows(target, [(runs[1], "loss")]), error
+    return points, flushed, payloads.history_rows(target, [(runs[1], "loss")]), error
 
 
 def test_asynchronous_logging_is_stored_after_a_flush(trained):

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from fixtures.core.outcomes import OutOfScope, expect, expect_that
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, same, stored_once, summary
 from fixtures.load.judges import THREADS, WORKERS, latest
 from fixtures.load.latency import Measured
@@ -19,11 +19,11 @@ MOST = 320  # clients; a larger server is full as well when a few of its workers
 def burst(stack, load, target, make_experiment, unique):
     """(what, history, run ids, sessions): forty clients a worker, with /health and a one-row read beside them."""
     clients = min((stack.workers or WORKERS) * THREADS, MOST)
-    runs = messages.make_runs(target, make_experiment(), [unique("burst") for _ in range(clients)])
-    watch = [messages.health(), messages.ask("runs/get", {"run_id": runs[0]})]
+    runs = payloads.make_runs(target, make_experiment(), [unique("burst") for _ in range(clients)])
+    watch = [payloads.health(), payloads.ask("runs/get", {"run_id": runs[0]})]
     with Sessions(stack.db_uri) if stack.db_uri else contextlib.nullcontext() as sessions:
-        scripts = messages.spread(runs, batches=ROUNDS * load.scale, size=2)
-        history = load.drive(scripts, watch=watch, greeting=messages.health(), together=True)
+        scripts = payloads.spread(runs, batches=ROUNDS * load.scale, size=2)
+        history = load.drive(scripts, watch=watch, greeting=payloads.health(), together=True)
     return f"{clients} clients at once, {ROUNDS * load.scale} times", history, runs, sessions
 
 
@@ -58,10 +58,10 @@ def test_full_burst_is_stored_once(burst, target, doors):
     """
     what, history, runs, _ = burst
     writes = history.of("runs/log-batch")
-    stored = messages.history_rows(target, [(run, key) for run in runs for key in messages.KEYS])
+    stored = payloads.history_rows(target, [(run, key) for run in runs for key in payloads.KEYS])
     stored_once(f"batches of {what}, read through the API", writes, stored)
     if doors.sql is not None:
-        stored_once(f"batches of {what}, read through SQL", writes, messages.stored_metrics(doors.sql, runs))
+        stored_once(f"batches of {what}, read through SQL", writes, payloads.stored_metrics(doors.sql, runs))
         doors.proof.add("sql")
     every_outcome_known(what, writes)
 
@@ -90,10 +90,10 @@ def test_a_small_read_is_answered_during_the_burst(burst, stack, target, note):
     reads = history.of("runs/get")
     all_answered(f"run {runs[0]} read beside {what}", reads)
     nothing_refused(f"run {runs[0]} read beside {what}", reads, stack)
-    expect("the run read", {messages.run_id(read.answer) for read in reads.ok}, {runs[0]})
+    expect("the run read", {payloads.run_id(read.answer) for read in reads.ok}, {runs[0]})
     note(f"{len(reads.ok)} reads, the slowest took {max(o.end - o.start for o in reads.operations):.1f} s")
     writes = history.of("runs/log-batch")
-    shown = messages.latest_rows(target, runs[:1])
+    shown = payloads.latest_rows(target, runs[:1])
     expected = {at: row for at, row in latest(writes, shown).items() if at[0] == runs[0]}
     if all(o.meant[0][0] != runs[0] for o in writes.unknown):
         same(f"latest metrics of run {runs[0]}, read during the burst and again after it", expected, shown)

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.core.outcomes import expect, expect_that
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, stored_once
 from fixtures.load.experiment_race import race
 
@@ -18,7 +18,7 @@ def created(load, make_experiment, unique):
     """(history, experiment id): sixteen clients in several processes that create five runs each."""
     experiment = make_experiment()
     scripts = [
-        [messages.create(experiment, unique("created")) for _ in range(RUNS * load.scale)] for _ in range(CLIENTS)
+        [payloads.create(experiment, unique("created")) for _ in range(RUNS * load.scale)] for _ in range(CLIENTS)
     ]
     return load.drive_in_processes(scripts), experiment
 
@@ -32,7 +32,7 @@ def test_concurrent_runs_are_all_created(created, stack):
     history, _ = created
     nothing_refused(f"{CLIENTS} clients", history, stack)
     all_answered(f"{CLIENTS} clients", history)
-    ids = [messages.run_id(o.answer) for o in history.ok]
+    ids = [payloads.run_id(o.answer) for o in history.ok]
     expect_that(len({*ids} - {""}) == len(ids), "ids of runs created at once", "a new id for each", sorted(ids))
 
 
@@ -45,7 +45,7 @@ def test_concurrent_runs_are_stored_once(created, mlflow_client, doors):
     history, experiment = created
     seen = [(r.info.run_id, r.info.run_name) for r in mlflow_client.search_runs([experiment], max_results=MOST)]
     stored_once(f"runs of experiment {experiment}", history, [(experiment, name, 0) for _, name in seen])
-    acknowledged = {messages.run_id(o.answer): o.meant[0][1] for o in history.ok}
+    acknowledged = {payloads.run_id(o.answer): o.meant[0][1] for o in history.ok}
     expect("names of the acknowledged ids", {i: n for i, n in seen if i in acknowledged}, acknowledged)
     doors.rows_agree(f"runs of experiment {experiment}", sorted(seen), SQL_RUNS, int(experiment))
     every_outcome_known(f"{CLIENTS} clients", history)

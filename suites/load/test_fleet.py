@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.core.outcomes import NotProven
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.assertions import all_answered, every_outcome_known, keeps, nothing_refused, stored_once, summary
 from fixtures.load.limits import OPERATIONS
 from fixtures.load.load_charts import percentiles
@@ -60,10 +60,10 @@ def test_metrics_of_a_fleet_are_stored_once(sent, fleet, load, target, doors):
     """
     what, history = sent
     writes = history.of("runs/log-batch", "runs/log-metric")
-    stored = messages.history_rows(target, [(run, key) for run in fleet.runs for key in METRICS])
+    stored = payloads.history_rows(target, [(run, key) for run in fleet.runs for key in METRICS])
     stored_once(f"metrics of {what}, read through the API", writes, stored, load.ordered)
     if doors.sql is not None:
-        stored_once(f"metrics of {what}, read through SQL", writes, messages.stored_metrics(doors.sql, fleet.runs))
+        stored_once(f"metrics of {what}, read through SQL", writes, payloads.stored_metrics(doors.sql, fleet.runs))
         doors.proof.add("sql")
     every_outcome_known(what, writes)
 
@@ -76,7 +76,7 @@ def test_params_and_data_sets_of_a_fleet_are_stored_once(sent, fleet, target):
     """
     what, history = sent
     writes = history.of("runs/log-parameter", "runs/log-inputs")
-    stored = [*messages.stored_params(target, fleet.runs), *messages.stored_inputs(target, fleet.runs)]
+    stored = [*payloads.stored_params(target, fleet.runs), *payloads.stored_inputs(target, fleet.runs)]
     stored_once(f"params and data sets of {what}", writes, stored)
     every_outcome_known(what, writes)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, stored_once
 
 CLIENTS, INPUTS = 16, 2
@@ -15,10 +15,10 @@ SQL_INPUTS = """
 @pytest.fixture(scope="module")
 def logged(load, target, make_experiment, unique):
     """(history, run ids): sixteen clients in two processes that log data sets, each to a run of its own."""
-    runs = messages.make_runs(target, make_experiment(), [unique("inputs") for _ in range(CLIENTS)])
+    runs = payloads.make_runs(target, make_experiment(), [unique("inputs") for _ in range(CLIENTS)])
     count = INPUTS * load.scale
     scripts = [
-        [messages.inputs(run, f"data-{n}", f"{client}-{n}") for n in range(count)] for client, run in enumerate(runs)
+        [payloads.inputs(run, f"data-{n}", f"{client}-{n}") for n in range(count)] for client, run in enumerate(runs)
     ]
     return load.drive_in_processes(scripts), runs
 
@@ -41,7 +41,7 @@ def test_concurrent_inputs_are_stored_once(logged, target, doors):
     requests on their own, and for triggers and rules on these tables.
     """
     history, runs = logged
-    stored_once("data sets, read through the API", history, messages.stored_inputs(target, runs))
+    stored_once("data sets, read through the API", history, payloads.stored_inputs(target, runs))
     if doors.sql is not None:
         stored_once("data sets, read through SQL", history, doors.sql.rows(SQL_INPUTS, runs))
         doors.proof.add("sql")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.arrivals import Arrivals, constant, poisson
 from fixtures.load.assertions import all_answered, every_outcome_known, keeps, nothing_refused, stored_once, summary
 from fixtures.load.engine import BURST_SECONDS
@@ -24,7 +24,7 @@ def requests(operation, count, runs, experiment, unique):
 def mixed(load, target, make_experiment, unique):
     """(history, run ids): every operation at its own rate at the same time."""
     experiment = make_experiment()
-    runs = messages.make_runs(target, experiment, [unique("mixed") for _ in range(RUNS)])
+    runs = payloads.make_runs(target, experiment, [unique("mixed") for _ in range(RUNS)])
     arrivals = []
     for number, (operation, usual) in enumerate(RATES.items()):
         limits = load.limits.get(operation, Limits())
@@ -57,10 +57,10 @@ def test_metrics_of_a_mixed_load_are_stored_once(mixed, load, target, doors):
     """
     history, runs = mixed
     writes = history.of("runs/log-batch", "runs/log-metric")
-    stored = messages.history_rows(target, [(run, key) for run in runs for key in METRICS])
+    stored = payloads.history_rows(target, [(run, key) for run in runs for key in METRICS])
     stored_once("metrics of a mixed load, read through the API", writes, stored, load.ordered)
     if doors.sql is not None:
-        stored_once("metrics of a mixed load, read through SQL", writes, messages.stored_metrics(doors.sql, runs))
+        stored_once("metrics of a mixed load, read through SQL", writes, payloads.stored_metrics(doors.sql, runs))
         doors.proof.add("sql")
     every_outcome_known("a mixed load", writes)
 

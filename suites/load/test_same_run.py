@@ -5,7 +5,7 @@ import random
 import pytest
 
 from fixtures.core.outcomes import expect, expect_that
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, same, stored_once
 from fixtures.load.judges import groups, latest, listed, mend
 
@@ -19,20 +19,20 @@ def hot_run(load, make_run):
     run, dice = make_run(), random.Random(39)
     keys = [f"metric_{n:02}" for n in range(KEYS)]
     rows = [
-        messages.point(run, key, step)
+        payloads.point(run, key, step)
         for step in range(CLIENTS * BATCHES * load.scale)
         for key in dice.sample(keys, KEYS)
     ]
-    batches = [messages.batch(run, rows[at : at + KEYS]) for at in range(0, len(rows), KEYS)]
+    batches = [payloads.batch(run, rows[at : at + KEYS]) for at in range(0, len(rows), KEYS)]
     return load.drive([batches[client::CLIENTS] for client in range(CLIENTS)]), run
 
 
 @pytest.fixture(scope="module")
 def single_metrics(load, target, make_experiment, unique):
     """(history, run ids): eight clients log ten steps one by one, out of order, each to a run of its own."""
-    runs = messages.make_runs(target, make_experiment(), [unique("single") for _ in range(CLIENTS)])
+    runs = payloads.make_runs(target, make_experiment(), [unique("single") for _ in range(CLIENTS)])
     dice, steps = random.Random(5), range(10 * load.scale)
-    scripts = [[messages.metric(messages.point(r, "loss", s)) for s in dice.sample(steps, len(steps))] for r in runs]
+    scripts = [[payloads.metric(payloads.point(r, "loss", s)) for s in dice.sample(steps, len(steps))] for r in runs]
     return load.drive(scripts), runs
 
 
@@ -40,7 +40,7 @@ def single_metrics(load, target, make_experiment, unique):
 def conflict(load, make_run):
     """(history, run id): eight clients set the same params at once, each to a value of its own."""
     run = make_run()
-    scripts = [[messages.param(run, f"param_{n}", f"of client {c}") for n in range(PARAMS)] for c in range(CLIENTS)]
+    scripts = [[payloads.param(run, f"param_{n}", f"of client {c}") for n in range(PARAMS)] for c in range(CLIENTS)]
     return load.drive(scripts, troubles=10 * CLIENTS * PARAMS), run
 
 
@@ -48,7 +48,7 @@ def conflict(load, make_run):
 def agreed(load, make_run):
     """(history, run id): eight clients set the same params to the same values at once."""
     run = make_run()
-    return load.drive([[messages.param(run, f"agreed_{n}", f"value {n}") for n in range(PARAMS)]] * CLIENTS), run
+    return load.drive([[payloads.param(run, f"agreed_{n}", f"value {n}") for n in range(PARAMS)]] * CLIENTS), run
 
 
 @pytest.mark.known_issue("F39")
@@ -72,9 +72,9 @@ def test_metrics_of_a_shared_run_are_stored_once(hot_run, target, doors):
     """
     history, run = hot_run
     series = [(run, key) for key in sorted({row[1] for o in history.operations for row in o.meant})]
-    stored_once("metrics of a shared run, read through the API", history, messages.history_rows(target, series))
+    stored_once("metrics of a shared run, read through the API", history, payloads.history_rows(target, series))
     if doors.sql is not None:
-        stored_once("metrics of a shared run, read through SQL", history, messages.stored_metrics(doors.sql, [run]))
+        stored_once("metrics of a shared run, read through SQL", history, payloads.stored_metrics(doors.sql, [run]))
         doors.proof.add("sql")
     every_outcome_known(f"{CLIENTS} clients to run {run}", history)
 
@@ -87,7 +87,7 @@ def test_the_latest_value_of_a_shared_run_is_of_the_highest_step(hot_run, target
     """
     history, run = hot_run
     every_outcome_known(f"{CLIENTS} clients to run {run}", history)
-    shown = messages.latest_rows(target, [run])
+    shown = payloads.latest_rows(target, [run])
     same(f"latest metrics of run {run}", latest(history, shown), shown)
 
 
@@ -100,10 +100,10 @@ def test_single_metrics_are_all_in_the_history(single_metrics, stack, target, do
     history, runs = single_metrics
     nothing_refused(f"{CLIENTS} clients", history, stack)
     stored_once(
-        "single metrics, read through the API", history, messages.history_rows(target, [(r, "loss") for r in runs])
+        "single metrics, read through the API", history, payloads.history_rows(target, [(r, "loss") for r in runs])
     )
     if doors.sql is not None:
-        stored_once("single metrics, read through SQL", history, messages.stored_metrics(doors.sql, runs))
+        stored_once("single metrics, read through SQL", history, payloads.stored_metrics(doors.sql, runs))
         doors.proof.add("sql")
     every_outcome_known(f"{CLIENTS} clients", history)
 
@@ -116,7 +116,7 @@ def test_single_metrics_show_the_highest_step_as_latest(single_metrics, target):
     """
     history, runs = single_metrics
     every_outcome_known(f"{CLIENTS} clients", history)
-    shown = messages.latest_rows(target, runs)
+    shown = payloads.latest_rows(target, runs)
     same("latest metrics of single logging", latest(history, shown), shown)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, stored_once, summary
 from fixtures.load.latency import Measured
 from fixtures.load.load_charts import bend, knee, percentiles, throughput
@@ -19,8 +19,8 @@ def levels():
 @pytest.fixture(scope="module", params=BATCHES, ids="{}-clients".format)
 def writers(request, load, target, make_experiment, unique):
     """(what, history, run ids) of so many clients that wrote at the same time."""
-    runs = messages.make_runs(target, make_experiment(), [unique("spread") for _ in range(request.param)])
-    history = load.drive(messages.spread(runs, load.scale * BATCHES[request.param], 10))
+    runs = payloads.make_runs(target, make_experiment(), [unique("spread") for _ in range(request.param)])
+    history = load.drive(payloads.spread(runs, load.scale * BATCHES[request.param], 10))
     return f"{request.param} clients", history, runs
 
 
@@ -63,9 +63,9 @@ def test_each_acknowledged_batch_is_stored_once(writers, load, target, doors):
     own, for triggers and rules on the table metrics, and whether all workers use the same database.
     """
     what, history, runs = writers
-    stored = messages.history_rows(target, [(run, key) for run in runs for key in messages.KEYS])
+    stored = payloads.history_rows(target, [(run, key) for run in runs for key in payloads.KEYS])
     stored_once(f"batches of {what}, read through the API", history, stored, load.ordered)
     if doors.sql is not None:
-        stored_once(f"batches of {what}, read through SQL", history, messages.stored_metrics(doors.sql, runs))
+        stored_once(f"batches of {what}, read through SQL", history, payloads.stored_metrics(doors.sql, runs))
         doors.proof.add("sql")
     every_outcome_known(what, history)

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.core.outcomes import NotProven, expect
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.arrivals import Arrivals, constant
 from fixtures.load.assertions import all_answered, keeps, nothing_refused, summary
 from fixtures.load.engine import BURST_SECONDS, TROUBLES
@@ -20,19 +20,19 @@ RATE, SECONDS = 20.0, 1.0
 def beside(stack, load, target, make_experiment, unique):
     """(reads alone, reads beside searches, clients): small reads at a constant rate, then again while searches run."""
     experiment = make_experiment()
-    runs = messages.make_runs(target, experiment, [unique("wide") for _ in range(RUNS)])
-    wide = [[messages.batch(run, [messages.point(run, f"metric_{n}", 0) for n in range(METRICS)])] for run in runs]
-    messages.done(load.drive(wide))
-    small = messages.make_runs(target, make_experiment(), [unique("small")])[0]
+    runs = payloads.make_runs(target, experiment, [unique("wide") for _ in range(RUNS)])
+    wide = [[payloads.batch(run, [payloads.point(run, f"metric_{n}", 0) for n in range(METRICS)])] for run in runs]
+    payloads.done(load.drive(wide))
+    small = payloads.make_runs(target, make_experiment(), [unique("small")])[0]
     count = max(round(RATE * SECONDS * load.scale), load.limits.get(BESIDE, Limits()).needed)
-    reads = Arrivals([messages.read(small)] * count, constant(RATE, count))
+    reads = Arrivals([payloads.read(small)] * count, constant(RATE, count))
     clients = min((stack.workers or WORKERS) * THREADS, MOST)
-    searches = [[messages.search(experiment, RUNS)] * load.scale] * clients
+    searches = [[payloads.search(experiment, RUNS)] * load.scale] * clients
     time = {"limit": BURST_SECONDS * load.scale + count / RATE}
     alone = load.drive(arrivals=[reads], **time)
     # A proxy that limits searches refuses most of them: the reads go on.
     patient = TROUBLES + clients * load.scale
-    both = load.drive(searches, arrivals=[reads], greeting=messages.health(), troubles=patient, **time)
+    both = load.drive(searches, arrivals=[reads], greeting=payloads.health(), troubles=patient, **time)
     return alone, both, clients, small
 
 
@@ -48,7 +48,7 @@ def test_small_reads_beside_slow_searches_are_answered(beside, stack):
     all_answered(what, reads)
     if not reads.ok:
         raise NotProven(f"{what}: none was sent")
-    expect("the run read", {messages.run_id(read.answer) for read in reads.ok}, {small})
+    expect("the run read", {payloads.run_id(read.answer) for read in reads.ok}, {small})
 
 
 def test_small_reads_beside_slow_searches_keep_their_limit(beside, load, note):

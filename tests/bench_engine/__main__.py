@@ -21,8 +21,7 @@ import requests
 
 from fixtures.backends.private import private_stack
 from fixtures.core.waiting import StartFailure
-from fixtures.load import fleet_process as locust_process
-from fixtures.load import payloads as messages
+from fixtures.load import fleet_process, payloads
 from fixtures.load.target import Target
 from fixtures.processes import guard
 from tests.bench_engine.generators import CLIENTS, RUN, SECONDS
@@ -42,7 +41,7 @@ warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
 def program(*arguments):
     """A Python process that is told what to do by its standard input, and ends when that ends."""
     pipe = subprocess.PIPE
-    argv, environment = locust_process.command(*arguments), locust_process.environment()
+    argv, environment = fleet_process.command(*arguments), fleet_process.environment()
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
         try:
             yield process
@@ -64,7 +63,7 @@ def told(process, **asked):
 
 def wrk(uri, folder):
     """One block of wrk: the same bytes, as many connections, one thread."""
-    request = messages.metric(messages.point(RUN, "loss", 0))
+    request = payloads.metric(payloads.point(RUN, "loss", 0))
     script = Path(folder, "post.lua")
     script.write_text(
         f'wrk.method = "POST"\nwrk.body = [[{request.body.decode()}]]\n'
@@ -127,9 +126,9 @@ def at_saturation():
     found = []
     with private_stack() as (stack, begin):
         uri = stack.mlflow_uri
-        api = uri + messages.API
+        api = uri + payloads.API
         experiment = requests.post(f"{api}experiments/create", json={"name": "bench-engine"}, timeout=60).json()
-        runs = messages.make_runs(Target.of(uri), experiment["experiment_id"], [f"bench-{n}" for n in range(CROWD)])
+        runs = payloads.make_runs(Target.of(uri), experiment["experiment_id"], [f"bench-{n}" for n in range(CROWD)])
         with program("-m", "tests.bench_engine.generators", OURS, uri) as process:
             generator = [psutil.Process(process.pid)]
             for kind, count in EACH.items():
@@ -150,8 +149,8 @@ def at_saturation():
 
 
 def main():
-    if not locust_process.installed():
-        print(f"bench-engine: {locust_process.MISSING}", file=sys.stderr)
+    if not fleet_process.installed():
+        print(f"bench-engine: {fleet_process.MISSING}", file=sys.stderr)
         return 4
     begun = time.monotonic()
     blocks = side_by_side(ROUNDS)

@@ -21,21 +21,21 @@ def said(done, bad, cpu):
 
 def engine(uri):
     """Blocks of the load engine: encoded requests, ledger, histograms, all that the load suite pays for."""
-    from fixtures.load import payloads as messages
+    from fixtures.load import payloads
     from fixtures.load.engine import drive
     from fixtures.load.latency import Measured
     from fixtures.load.target import Target
 
     def script(kind, run, count):
         if kind == "log-batch":
-            return messages.spread([run], count, SIZE)[0]
-        return [messages.metric(messages.point(run, "loss", n)) for n in range(count)]
+            return payloads.spread([run], count, SIZE)[0]
+        return [payloads.metric(payloads.point(run, "loss", n)) for n in range(count)]
 
     for line in sys.stdin:
         given = json.loads(line)
         asked = {"kind": "log-metric", "runs": [RUN] * CLIENTS, "count": EACH} | given
         scripts = [script(asked["kind"], run, asked["count"]) for run in asked["runs"]]
-        greeting = messages.health() if "runs" in given else None  # or one of MLflow's workers would have most clients
+        greeting = payloads.health() if "runs" in given else None  # or one of MLflow's workers would have most clients
         begun = time.process_time()
         history = drive(Target.of(uri), scripts, greeting=greeting, limit=600)
         Measured.of(history)
@@ -49,9 +49,9 @@ def fast_http_user(uri):
     import locust  # before all that it patches, or ssl never ends calling itself
     from locust.env import Environment
 
-    from fixtures.load import payloads as messages
+    from fixtures.load import payloads
 
-    request = messages.metric(messages.point(RUN, "loss", 0))
+    request = payloads.metric(payloads.point(RUN, "loss", 0))
     path, body = request.path, request.body
 
     class Client(locust.FastHttpUser):

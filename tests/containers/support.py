@@ -15,7 +15,7 @@ from pathlib import Path
 from fixtures.config import images
 from fixtures.config.settings import ROOT
 from fixtures.core.waiting import StartFailure
-from fixtures.processes import docker_engine as engine
+from fixtures.processes import docker_engine
 from fixtures.processes.reaper import RECORD
 from tests.lifecycle.support import Begun, crowd
 
@@ -39,7 +39,7 @@ def lacking(chosen):
     """Why these tests cannot run here, in one line; None where an engine answers and has the images."""
     wanted = {n: r for n, r in images.references(chosen).items() if n not in ("ryuk", "python")}
     try:
-        engine.need_images(engine.reach("tests/containers"), wanted, "tests/containers")
+        docker_engine.need_images(docker_engine.reach("tests/containers"), wanted, "tests/containers")
     except StartFailure as error:
         return str(error).partition(";")[0]
     return None
@@ -83,7 +83,7 @@ class Trail:
         """Names of what is still there."""
         found = []
         for record in self.records:
-            where = engine.Engine(record["host"], record["certs"])
+            where = docker_engine.Engine(record["host"], record["certs"])
             found += [name for _, _, name in where.labelled(record["label"])]
         return found
 

@@ -11,7 +11,7 @@ import pytest
 from fixtures.clients.doors import SqlDoor
 from fixtures.config.settings import ROOT
 from fixtures.core.waiting import NotYet, wait_for
-from fixtures.load import fleet_process as locust_process
+from fixtures.load import fleet_process
 from fixtures.load.locust_results import START, read
 from fixtures.processes.child import Ports
 
@@ -38,7 +38,7 @@ def ours(folder, stack, *arguments):
 
 def send(folder, stack, seconds, kill_after=None):
     """One master and two workers send; one may be killed so many seconds after all users were there. Exit codes."""
-    assert locust_process.installed(), locust_process.MISSING
+    assert fleet_process.installed(), fleet_process.MISSING
     ports, uri = Ports(), stack.mlflow_uri
     port = str(ports.take())
     bounds = ["-u", str(USERS), "-r", str(USERS), "-t", f"{seconds}s", "--each", str(EACH)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import requests
 
 from fixtures.config.settings import ROOT
-from fixtures.load import payloads as messages
+from fixtures.load import payloads
 from fixtures.load.engine import drive
 from fixtures.load.history import Outcome
 from fixtures.load.locust_results import START, Book, Fleet, named
@@ -29,15 +29,15 @@ def liars(target: Target, aim: Aim) -> Iterator[None]:
     """A fleet that was told of a metric, a param and a run which are not there, was refused once and hung up once."""
     to, book = Load.of(target.stack.mlflow_uri), Book()
     body = {"name": f"{PREFIX}fleet"}
-    made = requests.post(f"{to.uri}{messages.API}experiments/create", json=body, timeout=60)
+    made = requests.post(f"{to.uri}{payloads.API}experiments/create", json=body, timeout=60)
     experiment = made.json()["experiment_id"]
     name = f"{PREFIX}user"
-    (run,) = messages.make_runs(to, experiment, [name])
+    (run,) = payloads.make_runs(to, experiment, [name])
     book.enter(name, START, Outcome.OK, SLOW, 1.0, 200, "")
     for operation in RATES:
         for number in range(EACH):
             one = request(operation, number, run, experiment, named(PREFIX, run, number))
-            messages.done(drive(to, [[one]]))
+            payloads.done(drive(to, [[one]]))
             book.enter(run, operation, Outcome.OK, SLOW, 2.0 + number, 200, "")
     for operation in ("log-metric", "log-param", "create-run"):
         book.enter(run, operation, Outcome.OK, SLOW, 9.0, 200, "")  # and nothing was sent
@@ -48,7 +48,7 @@ def liars(target: Target, aim: Aim) -> Iterator[None]:
         Fleet(to.uri, experiment, PREFIX, 2, 0, 1, book).save(file)
         aim.options += ["--fleet-results", str(file)]
         yield
-    requests.post(f"{to.uri}{messages.API}experiments/delete", json={"experiment_id": experiment}, timeout=60)
+    requests.post(f"{to.uri}{payloads.API}experiments/delete", json={"experiment_id": experiment}, timeout=60)
     target.execute(f"UPDATE experiments SET name = name || experiment_id WHERE experiment_id = {int(experiment)}")
 
 

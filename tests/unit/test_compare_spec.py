@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fixtures.backends import venvs as environments
+from fixtures.backends import venvs
 from fixtures.config.readers import Usage
 from fixtures.config.settings import ROOT
 from fixtures.core.waiting import StartFailure
@@ -98,7 +98,7 @@ def test_quick_measures_less():
 
 @pytest.mark.parametrize(("version", "day"), [("2.16.2", "2024-10-01"), ("2.20.9", "2025-03-28"), ("9.0.0", None)])
 def test_a_version_gets_what_there_was_at_its_time(version, day):
-    assert environments.cut_off(version) == day
+    assert venvs.cut_off(version) == day
 
 
 def test_an_installation_that_fails_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
@@ -106,7 +106,7 @@ def test_an_installation_that_fails_is_one_line_and_leaves_nothing(tmp_path, mon
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty"))
     with pytest.raises(StartFailure, match=r"MLflow 3\.99\.0 cannot be installed: ") as caught:
-        environments.python_of("3.99.0")
+        venvs.python_of("3.99.0")
     assert "\n" not in str(caught.value)
     assert [path.suffix for path in (tmp_path / "venvs").iterdir()] == [".lock"]
 
@@ -122,10 +122,10 @@ def test_an_environment_is_made_once_and_a_part_of_one_never_used(tmp_path, monk
             raise KeyboardInterrupt
 
     monkeypatch.setenv("READINESS_CACHE", str(tmp_path))
-    monkeypatch.setattr(environments, "install", install)
+    monkeypatch.setattr(venvs, "install", install)
     with pytest.raises(KeyboardInterrupt):
-        environments.python_of("3.1.4")
-    assert environments.python_of("3.1.4") == environments.python_of("3.1.4")
+        venvs.python_of("3.1.4")
+    assert venvs.python_of("3.1.4") == venvs.python_of("3.1.4")
     assert len(made) == 2
 
 

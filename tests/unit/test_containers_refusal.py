@@ -13,7 +13,7 @@ from fixtures.backends.protocol import Start
 from fixtures.config.options import BACKENDS
 from fixtures.config.settings import Settings
 from fixtures.core.waiting import StartFailure
-from fixtures.processes import docker_engine as engine
+from fixtures.processes import docker_engine
 from fixtures.processes.child import Ports
 
 
@@ -78,7 +78,7 @@ def test_an_engine_that_lets_us_not_in(monkeypatch, begin):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
-    monkeypatch.setattr(engine.Engine, "call", refuse)
+    monkeypatch.setattr(docker_engine.Engine, "call", refuse)
     said = begin()
     assert "no rights at unix:///var/run/docker.sock" in said
     assert "usermod -aG docker" in said
@@ -116,9 +116,9 @@ def test_auto_says_why_it_takes_embedded(version, monkeypatch):
 def test_a_docker_context_is_followed(monkeypatch, tmp_path):
     """`docker context use` names the engine where DOCKER_HOST does not."""
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr(engine, "context", lambda: ("rootless", "unix:///run/user/1000/docker.sock", False))
-    assert engine.address()[0].host == "unix:///run/user/1000/docker.sock"
-    assert engine.address()[1] == "Docker context 'rootless'"
+    monkeypatch.setattr(docker_engine, "context", lambda: ("rootless", "unix:///run/user/1000/docker.sock", False))
+    assert docker_engine.address()[0].host == "unix:///run/user/1000/docker.sock"
+    assert docker_engine.address()[1] == "Docker context 'rootless'"
 
 
 def test_every_backend_can_be_chosen_and_loaded():
@@ -130,6 +130,6 @@ def test_every_backend_can_be_chosen_and_loaded():
 
 def test_the_engines_files_are_where_the_guard_looks():
     """The guard calls the reaper by path, with no import of ours."""
-    folder = Path(engine.__file__).parent
+    folder = Path(docker_engine.__file__).parent
     assert "reaper.py" in (folder / "guard.py").read_text()
     assert "from fixtures" not in (folder / "reaper.py").read_text()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fixtures.checks import budget as costs
+from fixtures.checks import budget
 from fixtures.checks.budget import MARGIN, OPENING, UNKNOWN, entries, needed
 from fixtures.checks.catalog import CheckInfo, checks
 from fixtures.checks.selection import Permission, chosen
@@ -18,8 +18,8 @@ def check(name):
 @pytest.fixture
 def known(tmp_path, monkeypatch):
     """The figures of two files."""
-    monkeypatch.setattr(costs, "DATA", tmp_path / "costs.json")
-    costs.DATA.write_text(json.dumps({"suites/client/test_a.py": [3, 1000], "suites/client/test_b.py": [0, 10]}))
+    monkeypatch.setattr(budget, "DATA", tmp_path / "costs.json")
+    budget.DATA.write_text(json.dumps({"suites/client/test_a.py": [3, 1000], "suites/client/test_b.py": [0, 10]}))
 
 
 def test_a_file_counts_once_however_many_of_its_checks_are_selected(known):
@@ -37,14 +37,14 @@ def test_a_file_that_was_never_measured_is_not_free(known):
 
 
 def test_a_larger_load_takes_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(costs, "DATA", tmp_path / "costs.json")
-    costs.DATA.write_text(json.dumps({"suites/client/test_a.py": [3, 1000], "suites/load/test_b.py": [4, 10]}))
+    monkeypatch.setattr(budget, "DATA", tmp_path / "costs.json")
+    budget.DATA.write_text(json.dumps({"suites/client/test_a.py": [3, 1000], "suites/load/test_b.py": [4, 10]}))
     selected = [check("suites/client/test_a.py::x"), check("suites/load/test_b.py::x")]
     assert needed(selected, 10) == (3 + 40 + OPENING[0], int((1100 + OPENING[1]) * MARGIN))
 
 
 def test_every_file_of_the_suites_was_measured():
-    measured = json.loads(costs.DATA.read_text())
+    measured = json.loads(budget.DATA.read_text())
     missing = set(entries(checks(ROOT))) ^ set(measured)
     assert sorted(missing) == [], "python -m fixtures.checks.budget --update PYTEST-OPTIONS"
 
@@ -66,5 +66,5 @@ def test_the_usual_runs_on_a_live_server_fit_the_usual_budgets(monkeypatch, load
 
 
 def test_it_says_how_it_is_called(capsys):
-    assert costs.main([]) == 4
+    assert budget.main([]) == 4
     assert "--update" in capsys.readouterr().err

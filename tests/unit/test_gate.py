@@ -10,12 +10,12 @@ import pytest
 import requests
 
 from fixtures.core.outcomes import NotProven
-from fixtures.guardrails import request_gate as gates
+from fixtures.guardrails import request_gate
 from fixtures.guardrails.journal import Entry, Journal, read
 from fixtures.guardrails.request_gate import Gate, Limits, Refused
-from fixtures.load import history as load
 from fixtures.load.arrivals import Arrivals, constant
 from fixtures.load.engine import Target, drive
+from fixtures.load.history import Request
 from tests.unit.told_server import serving
 
 PREFIX = "rdy-gate-"
@@ -191,16 +191,16 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def served(make, monkeypatch):
     """served(...limits) -> (URL, gate) of a server whose requests pass the gate in this process."""
-    monkeypatch.setattr(gates, "STANDING", [])
+    monkeypatch.setattr(request_gate, "STANDING", [])
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", requests.adapters.HTTPAdapter.send)
-    monkeypatch.setattr(gates.botocore.httpsession.URLLib3Session, "send", None)
+    monkeypatch.setattr(request_gate.botocore.httpsession.URLLib3Session, "send", None)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
 
     def serve(**limits):
         gate = make(url, **limits)
-        gates.close_behind(gate)
+        request_gate.close_behind(gate)
         return url, gate
 
     yield serve
@@ -218,12 +218,12 @@ def test_the_bytes_of_an_answer_are_counted_once(served, path, stream):
 
 def test_an_answer_that_is_being_read_keeps_its_place(served):
     url, gate = served()
-    answers = [requests.get(f"{url}/said", stream=True) for _ in range(gates.IN_FLIGHT)]
-    free = [gates.taken(file.open("a")) for file in gate.folder.glob("slot-*")]
-    assert free == [False] * gates.IN_FLIGHT
+    answers = [requests.get(f"{url}/said", stream=True) for _ in range(request_gate.IN_FLIGHT)]
+    free = [request_gate.taken(file.open("a")) for file in gate.folder.glob("slot-*")]
+    assert free == [False] * request_gate.IN_FLIGHT
     answers[0].close()
     assert len(answers[1].content) == 1000
-    assert sum(gates.taken(file.open("a")) for file in gate.folder.glob("slot-*")) == 2
+    assert sum(request_gate.taken(file.open("a")) for file in gate.folder.glob("slot-*")) == 2
 
 
 def test_an_answer_beyond_the_budget_is_not_read(served):
@@ -231,7 +231,7 @@ def test_an_answer_beyond_the_budget_is_not_read(served):
     with pytest.raises(NotProven, match="--max-bytes 900 is spent"):
         requests.get(f"{url}/said")
     assert gate.spent() == (0, 1)
-    assert all(gates.taken(file.open("a")) for file in gate.folder.glob("slot-*"))
+    assert all(request_gate.taken(file.open("a")) for file in gate.folder.glob("slot-*"))
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def answering():
 
 def creates(count, experiment="7"):
     body = json.dumps({"experiment_id": experiment, "run_name": "stray"}).encode()
-    return [load.Request("runs/create", "POST", "/api/2.0/mlflow/runs/create", body)] * count
+    return [Request("runs/create", "POST", "/api/2.0/mlflow/runs/create", body)] * count
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def standing_gate(make, answering, monkeypatch):
 
     def stand(**limits):
         gate = make(host=answering.uri, **limits)
-        monkeypatch.setattr(gates, "STANDING", [gate])
+        monkeypatch.setattr(request_gate, "STANDING", [gate])
         return gate
 
     return stand
@@ -260,7 +260,7 @@ def standing_gate(make, answering, monkeypatch):
 
 def test_load_is_counted_request_by_request(standing_gate, answering):
     gate = standing_gate()
-    greeting = load.Request("hello", "GET", "/health")
+    greeting = Request("hello", "GET", "/health")
     assert len(drive(Target.of(answering.uri), [creates(5), creates(5)], greeting=greeting).ok) == 10
     runs, size = gate.spent()
     assert runs == 10

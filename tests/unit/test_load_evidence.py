@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from fixtures.core.outcomes import Finding
-from fixtures.load import history_file as evidence
+from fixtures.load import history_file
 from fixtures.load.assertions import nothing_refused, stored_once
 from fixtures.load.history import History, Operation, Outcome
 from fixtures.stack import Stack
@@ -24,7 +24,7 @@ def kept(tmp_path):
     """A history of nine requests, one of them refused, with its file."""
     refused = done(8, outcome=Outcome.REFUSED, status=400, message="the password is s3cretword")
     history = History((*map(done, range(8)), refused), {"runs/log-batch": 10})
-    return replace(history, file=evidence.write(history, tmp_path / "report", "burst", ["s3cretword"]))
+    return replace(history, file=history_file.write(history, tmp_path / "report", "burst", ["s3cretword"]))
 
 
 def lines(path):
@@ -64,7 +64,7 @@ def test_a_refusal_names_the_file_too(kept):
 
 
 def test_a_second_load_of_the_same_checks_has_a_file_of_its_own(kept, tmp_path):
-    second = evidence.write(kept, tmp_path / "report", "burst")
+    second = history_file.write(kept, tmp_path / "report", "burst")
     assert [kept.file.name, second.name] == ["history-burst-1.jsonl", "history-burst-2.jsonl"]
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from fixtures.config.options import Walk
 from fixtures.core.outcomes import Finding, NotProven
-from fixtures.registry import state_machine as walking
-from fixtures.registry import trail
+from fixtures.registry import state_machine, trail
 from fixtures.registry.expected import Version
 from fixtures.registry.state_machine import Ground, walk
 
@@ -76,13 +75,13 @@ def test_as_many_steps_as_asked(asked, taken):
 
 def test_every_operation_is_taken(monkeypatch):
     """In a walk of a few hundred steps; and the default one takes most of them."""
-    every, kinds = {kind.act.__name__ for kind in walking.STEPS}, {}
+    every, kinds = {kind.act.__name__ for kind in state_machine.STEPS}, {}
     for length in (400, Walk().steps):
         taken = kinds[length] = set()
-        note = [replace(kind, act=partial(noting, kind.act, taken)) for kind in walking.STEPS]
-        for one, kind in zip(note, walking.STEPS, strict=True):
+        note = [replace(kind, act=partial(noting, kind.act, taken)) for kind in state_machine.STEPS]
+        for one, kind in zip(note, state_machine.STEPS, strict=True):
             one.act.__name__ = kind.act.__name__
-        monkeypatch.setattr(walking, "STEPS", note)
+        monkeypatch.setattr(state_machine, "STEPS", note)
         walk(ground(Registry()).made, Walk(length, Walk().seed))
     assert kinds[400] == every
     assert len(kinds[Walk().steps]) >= len(every) - 3, every - kinds[Walk().steps]

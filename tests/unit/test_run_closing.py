@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.config.settings import Settings
 from fixtures.core.waiting import StartFailure
-from fixtures.run import record as module
+from fixtures.run import record
 from fixtures.run.record import Run
 
 ENDS = [
@@ -19,7 +19,7 @@ def test_only_a_start_that_is_waited_for_fails_the_run(tmp_path, monkeypatch, er
     def fail(settings):
         raise error
 
-    monkeypatch.setattr(module, "choose", fail)
+    monkeypatch.setattr(record, "choose", fail)
     run = Run(tmp_path, Settings(), home=tmp_path, closing=closing)
     run.bring_up()
     assert run.settled.is_set()

@@ -9,8 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from fixtures.workflow import cli
-from fixtures.workflow import tracking_server as environment
+from fixtures.workflow import cli, tracking_server
 from fixtures.workflow.errors import NotReached, explain
 
 PASSWORD = "c4nary-w0rd"
@@ -20,9 +19,9 @@ PASSWORD = "c4nary-w0rd"
 def clean(monkeypatch):
     """The command sets variables for its whole process; here they are put back."""
     before = dict(os.environ)
-    for name in (environment.VARIABLE, *environment.HIDDEN, "MLFLOW_TRACKING_USERNAME"):
+    for name in (tracking_server.VARIABLE, *tracking_server.HIDDEN, "MLFLOW_TRACKING_USERNAME"):
         os.environ.pop(name, None)
-    monkeypatch.setattr(environment, "REACH_SECONDS", 0.5)
+    monkeypatch.setattr(tracking_server, "REACH_SECONDS", 0.5)
     yield
     os.environ.clear()
     os.environ.update(before)
@@ -143,7 +142,7 @@ def test_another_server(status, body, says, serve, run):
 
 def test_the_variable_is_the_default_and_the_option_wins(serve, run, monkeypatch):
     (first, _), (second, seen) = serve(401, b""), serve(401, b"")
-    monkeypatch.setenv(environment.VARIABLE, first)
+    monkeypatch.setenv(tracking_server.VARIABLE, first)
     assert first in run("check")[2]
     assert seen == []
     assert second in run("check", "--mlflow-uri", second)[2]
@@ -154,7 +153,7 @@ def test_a_password_is_used_and_never_printed(serve, run):
     url, seen = serve(401, b"")
     code, out, err = run("check", "--mlflow-uri", url.replace("//", f"//ann:{PASSWORD}%40@"))
     assert seen == ["Basic YW5uOmM0bmFyeS13MHJkQA=="]  # ann:c4nary-w0rd@
-    assert (code, PASSWORD in out + err + os.environ[environment.VARIABLE]) == (7, False)
+    assert (code, PASSWORD in out + err + os.environ[tracking_server.VARIABLE]) == (7, False)
 
 
 @pytest.mark.parametrize(

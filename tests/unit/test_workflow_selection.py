@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.workflow import versions as registry
+from fixtures.workflow import versions
 from fixtures.workflow.errors import Differs, WorkflowError
 from fixtures.workflow.gates import load
 from fixtures.workflow.version_choice import chosen, chosen_or_production, destination, source
@@ -144,16 +144,16 @@ def test_production_is_not_guessed():
     """Where stage and alias name different versions, or nothing is in production."""
     names = load().production
     with pytest.raises(WorkflowError, match="several versions"):
-        registry.production(FakeRegistry(entry(1, stage="Production"), entry(2, aliases=["champion"])), "m", names)
+        versions.production(FakeRegistry(entry(1, stage="Production"), entry(2, aliases=["champion"])), "m", names)
     with pytest.raises(WorkflowError, match="it has version 1"):
-        registry.production(FakeRegistry(entry(1)), "m", names)
+        versions.production(FakeRegistry(entry(1)), "m", names)
     with pytest.raises(WorkflowError, match="it has no versions"):
-        registry.production(FakeRegistry(), "m", names)
+        versions.production(FakeRegistry(), "m", names)
 
 
 def test_a_move_that_is_not_stored_is_no_promotion():
     """Acknowledged is not enough: the registry has to show it."""
     fake = FakeRegistry(*TWO)
     with pytest.raises(Differs, match="is not there"):
-        registry.move(fake, registry.by_number(fake, "m", "2"), Target("alias", "champion"), [])
+        versions.move(fake, versions.by_number(fake, "m", "2"), Target("alias", "champion"), [])
     assert fake.moved == [("champion", "2")]
