@@ -23,7 +23,7 @@ import pytest
 from fixtures.config.settings import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.processes.child import open_to_all
-from fixtures.processes.guard import PREFIX, SEGMENTS
+from fixtures.processes.guard import PREFIX, SCRIPT, SEGMENTS
 
 EXAMPLE = ROOT / "tests" / "examples" / "basic" / "suites"
 GONE_SECONDS = 5
@@ -120,7 +120,7 @@ class Checkout:
 
     def stop(self, scratch: Path) -> str:
         """Stop this checkout's kept stacks, as `make stop` does; what was said."""
-        argv = [sys.executable, "-P", str(self.root / "fixtures" / "processes" / "guard.py"), "stop"]
+        argv = [sys.executable, "-P", str(self.root / SCRIPT.relative_to(ROOT)), "stop"]
         env = {"PATH": os.environ["PATH"], "TMPDIR": str(scratch / "tmp")}
         return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout
 

@@ -14,9 +14,9 @@ import pytest
 
 from fixtures.config.settings import ROOT
 from fixtures.processes.child import private_folder, start
-from fixtures.processes.guard import KEPT, LITTER, MARK, PREFIX, clear, kept_folders
+from fixtures.processes.guard import KEPT, LITTER, MARK, PREFIX, SCRIPT, clear, kept_folders
 
-GUARD = [sys.executable, "-P", str(ROOT / "fixtures" / "processes" / "guard.py")]
+GUARD = [sys.executable, "-P", str(SCRIPT)]
 # Each writes its process id into a file and stays for ever.
 STUBBORN = """
 import signal, time
@@ -132,9 +132,9 @@ def test_what_is_kept_is_left_running(home, guard):
 
 def test_stop_ends_the_kept_stacks_of_this_checkout_only(home, monkeypatch, tmp_path):
     """Run from a copy, so that a stack which somebody keeps here stays."""
-    (tmp_path / "fixtures" / "processes").mkdir(parents=True)
-    script = tmp_path / "fixtures" / "processes" / "guard.py"
-    script.write_text((ROOT / "fixtures" / "processes" / "guard.py").read_text())
+    script = tmp_path / SCRIPT.relative_to(ROOT)
+    script.parent.mkdir(parents=True)
+    script.write_text(SCRIPT.read_text())
     other = private_folder(PREFIX)
     (home / KEPT).write_text(f'{{"root": "{tmp_path}"}}')
     (other / KEPT).write_text('{"root": "/another/checkout"}')

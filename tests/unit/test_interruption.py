@@ -51,7 +51,6 @@ def test_a_frame_without_a_line_can_be_shown():
         raise KeyboardInterrupt("SIGTERM").with_traceback(nameless)
     with pytest.raises(TypeError):
         info.getrepr()
-    EarlyEnd(
-        SimpleNamespace(close=lambda: None, settings=SimpleNamespace(stack="embedded", keep_stack=False))
-    ).pytest_keyboard_interrupt(info)
+    run = SimpleNamespace(settings=SimpleNamespace(stack="embedded", keep_stack=False))
+    EarlyEnd(SimpleNamespace(close=lambda: None, run=run)).pytest_keyboard_interrupt(info)
     assert "KeyboardInterrupt" in str(info.getrepr())

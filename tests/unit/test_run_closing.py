@@ -4,7 +4,8 @@ import pytest
 
 from fixtures.config.settings import Settings
 from fixtures.core.waiting import StartFailure
-from fixtures.run import record
+from fixtures.run import owner as owner_module
+from fixtures.run.owner import RunOwner
 from fixtures.run.record import Run
 
 ENDS = [
@@ -19,8 +20,9 @@ def test_only_a_start_that_is_waited_for_fails_the_run(tmp_path, monkeypatch, er
     def fail(settings):
         raise error
 
-    monkeypatch.setattr(record, "choose", fail)
-    run = Run(tmp_path, Settings(), home=tmp_path, closing=closing)
-    run.bring_up()
-    assert run.settled.is_set()
+    monkeypatch.setattr(owner_module, "choose", fail)
+    run = Run(tmp_path, Settings(), home=tmp_path)
+    owner = RunOwner(run, closing=closing)
+    owner.bring_up()
+    assert owner.settled.is_set()
     assert run.failure == (None if closing else said)
