@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fixtures.clients.doors import s3_finding
+from fixtures.clients.s3 import s3_finding
 from fixtures.core.outcomes import Finding, OutOfScope, expect
 
 KIB, MIB = 1 << 10, 1 << 20

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from packaging.version import InvalidVersion, Version
 
-from fixtures.clients.plugin import Probe
+from fixtures.clients.rest import Probe
 from fixtures.core.outcomes import Finding, expect
 
 MOST_PAGES = 2000

@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fixtures.clients.doors import digest, s3_finding
+from fixtures.clients.doors import digest
+from fixtures.clients.s3 import s3_finding
 from fixtures.core.outcomes import OutOfScope, expect
 
 pytestmark = pytest.mark.requires("s3")

@@ -4,7 +4,7 @@ import mlflow
 import pytest
 from packaging.version import InvalidVersion, Version
 
-from fixtures.clients.plugin import acknowledged
+from fixtures.clients.rest import acknowledged
 from fixtures.core.outcomes import Finding, expect, expect_that, text
 from fixtures.preflight.canary import must_answer, need
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from fixtures.clients.doors import Doors
-from fixtures.clients.plugin import Probe
+from fixtures.clients.rest import Probe
 from fixtures.registry.expected import Entry, Registry
 
 

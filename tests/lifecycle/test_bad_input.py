@@ -165,7 +165,7 @@ def other_database(real_stack):
     """A copy of the database's schema, as another server's would have it."""
     import psycopg2
 
-    from fixtures.clients.doors import SqlDoor
+    from fixtures.clients.sql import SqlDoor
 
     link = psycopg2.connect(SqlDoor(real_stack.db_uri)._dsn)
     link.autocommit = True
@@ -183,7 +183,7 @@ def other_database(real_stack):
 
 @pytest.fixture(scope="session")
 def other_bucket(real_stack):
-    from fixtures.clients.doors import s3_client
+    from fixtures.clients.s3 import s3_client
 
     s3_client(real_stack.s3).create_bucket(Bucket="other")
     return "other"

@@ -13,7 +13,7 @@ import requests
 from mlflow import MlflowClient
 
 from fixtures.backends.clones import clones
-from fixtures.clients.doors import s3_client
+from fixtures.clients.s3 import s3_client
 from fixtures.config.settings import ROOT
 from fixtures.core.waiting import StartFailure
 from fixtures.processes.child import MARK

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from fixtures.clients.doors import SqlDoor
+from fixtures.clients.sql import SqlDoor
 from fixtures.config.settings import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.load import fleet_process

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from fixtures.bench.database import Database
-from fixtures.clients.doors import SqlDoor
+from fixtures.clients.sql import SqlDoor
 
 SET = "SELECT name, setting FROM pg_settings WHERE source = 'session' AND name NOT LIKE 'transaction_%'"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from fixtures.clients.doors import s3_client
+from fixtures.clients.s3 import s3_client
 from fixtures.workflow import cli, versions
 from fixtures.workflow.client import MLflowClient
 from fixtures.workflow.provenance import commit

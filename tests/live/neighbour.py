@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
-from fixtures.clients.doors import s3_client
+from fixtures.clients.s3 import s3_client
 from fixtures.stack import Stack
 
 # Columns that say whose a row is.

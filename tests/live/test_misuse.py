@@ -6,7 +6,7 @@ import uuid
 import pytest
 import requests
 
-from fixtures.clients.doors import SqlDoor
+from fixtures.clients.sql import SqlDoor
 from tests.lifecycle.support import Trace, both_ways, refused
 from tests.live.authority import Authority
 from tests.live.fronts import listener, port_of

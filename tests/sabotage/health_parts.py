@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fixtures.clients.doors import s3_client
+from fixtures.clients.s3 import s3_client
 from tests.sabotage.harness import Aim, Sabotage, Target, raid
 from tests.sabotage.lies import (
     api,

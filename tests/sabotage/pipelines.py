@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fixtures.clients.doors import s3_client
+from fixtures.clients.s3 import s3_client
 from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
 from tests.sabotage.lies import api, artifacts, asked, has, ignored, lie, only
 from tests.sabotage.rules import Forward, Request, Response, Rule, answer, edit

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fixtures.clients.doors import s3_client
+from fixtures.clients.s3 import s3_client
 from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
 from tests.sabotage.lies import api, asked, every, has, hears, hears_query, ignored, lie, lose_last, only, says
 from tests.sabotage.rules import Forward, Request, Response, Rule, answer
