@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from fixtures.core.outcomes import NotProven, OutOfScope, expect, expect_that, text
+from fixtures.core.outcomes import NotProven, OutOfScope, expect_that, text
 from fixtures.preflight.canary import OBJECT_STORES, PROXIED, must_answer, need, proxied_path
 from fixtures.preflight.deployment import on_local_disk
 
@@ -40,5 +40,5 @@ def test_artifact_proxy_does_not_keep_files_on_its_own_disk(stack, probe, new_ru
         local = on_local_disk(probe.session, stack.mlflow_uri, f"{path}/none.bin")
     except requests.RequestException as error:
         raise NotProven(f"no answer from the artifact proxy: {text(str(error), 200)}") from None
-    seen = "the server's local disk" if local else stack.facts.get("artifact store", "an object store")
-    expect(f"where the proxy keeps {root}", seen, "an object store")
+    local = local or stack.on_local_disk
+    expect_that(not local, f"where the proxy keeps {root}", "an object store", "the server's local disk")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.core.outcomes import OutOfScope, expect
+from fixtures.core.outcomes import OutOfScope, expect_that
 from fixtures.stack import Presigned
 
 
@@ -15,5 +15,5 @@ def test_presigned_downloads_reach_the_object_store(stack):
     """
     if stack.presigned in (Presigned.NOT_OFFERED, Presigned.UNKNOWN):
         raise OutOfScope("presigned", "the server signs no URLs for downloads")
-    seen = stack.facts["presigned downloads"]
-    expect("a download by the URL that the server signed, from here", seen, Presigned.FETCHED.value)
+    what, seen = "a download by the URL that the server signed, from here", stack.facts["presigned downloads"]
+    expect_that(stack.presigned is Presigned.FETCHED, what, Presigned.FETCHED.value, seen)

@@ -8,7 +8,6 @@ import pytest
 from fixtures.clients.doors import digest
 from fixtures.core.outcomes import OutOfScope, expect, expect_that, text
 from fixtures.preflight.canary import ARTIFACTS, experiment_name, need, proxied_path
-from fixtures.stack import SEVERAL
 
 
 def spread(count, ask):
@@ -23,7 +22,8 @@ def test_new_experiment_is_seen_by_every_worker(stack, probe, unique):
 
     Remedy: compare MLFLOW_BACKEND_STORE_URI of all replicas; none may point at a read replica or at its own database.
     """
-    expect_that(SEVERAL not in stack.facts, "one database behind the address", "one", stack.facts.get(SEVERAL, ""))
+    several = stack.disagreement
+    expect_that(several is None, "one database behind the address", "one", several)
     name = unique("replicas")
     query = {"experiment_id": probe.call("experiments/create", {"name": name})["experiment_id"]}
 
