@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from fixtures.backends import embedded
+from fixtures.backends import server
 from fixtures.backends.protocol import Start
 from fixtures.core.waiting import wait_for
 from fixtures.processes.child import start
@@ -23,7 +23,7 @@ def another_server(begin: Start, name: str, *leave_out: str, **changed: str) -> 
     argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     child = start(name, argv, begin.home, given | {"MLFLOW_SERVER_ALLOWED_HOSTS": "*"} | changed)
     begin.children.append(child)
-    wait_for(name, lambda: embedded.answers(port), 90, ended=child.ended, log=child.log)
+    wait_for(name, lambda: server.answers(port), 90, ended=child.ended, log=child.log)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

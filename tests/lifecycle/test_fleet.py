@@ -13,7 +13,7 @@ from fixtures.config.settings import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.load import fleet_process
 from fixtures.load.locust_results import START, read
-from fixtures.processes.child import Ports
+from fixtures.processes.ports import Ports
 
 USERS, EACH, SECONDS = 4, 40, 8  # enough for a percentile
 pytestmark = pytest.mark.timeout(240)

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.core.waiting import NotYet, wait_for
-from fixtures.processes.child import Ports, start
+from fixtures.processes.child import start
+from fixtures.processes.ports import Ports
 from tests.lifecycle.support import Stub
 from tests.live.authority import Authority
 

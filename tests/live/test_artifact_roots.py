@@ -5,14 +5,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from fixtures.backends import embedded
 from fixtures.backends.external import declared
 from fixtures.backends.private import guarded_home
 from fixtures.backends.protocol import Start
+from fixtures.backends.server import answers
 from fixtures.config.settings import Settings, resolve
 from fixtures.core.waiting import wait_for
 from fixtures.preflight.deployment import look, of_the_root, reachable
-from fixtures.processes.child import Ports, start
+from fixtures.processes.child import start
+from fixtures.processes.ports import Ports
 from fixtures.stack import Stack
 from tests.live.runs import live
 
@@ -37,7 +38,7 @@ def server(begin, name, root):
     argv += ["--backend-store-uri", f"sqlite:///{store}", "--no-serve-artifacts", "--default-artifact-root", root]
     child = start(name, argv, begin.home, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
     try:
-        wait_for(name, lambda: embedded.answers(port), 120, ended=child.ended, log=child.log)
+        wait_for(name, lambda: answers(port), 120, ended=child.ended, log=child.log)
         yield f"http://127.0.0.1:{port}"
     finally:
         child.popen.terminate()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.backends import embedded
+from fixtures.backends import services
 from fixtures.checks.budget import needed
 from fixtures.checks.catalog import checks
 from fixtures.checks.selection import Permission, chosen
@@ -23,7 +23,7 @@ from tests.live.operators import Operator, counted
 pytestmark = pytest.mark.timeout(900)
 DEFAULT, READING, LOAD = "rdy-kin-1-", "rdy-kin-2-", "rdy-kin-3-"
 FLUSHED = 11  # seconds after which an idle session of Postgres has told its statistics
-BUCKET = embedded.BUCKET
+BUCKET = services.BUCKET
 FORGOTTEN = {"inputs", "input_tags"}  # no reference leads from them to runs, and `mlflow gc` leaves them (3.17)
 COUNTERS = "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables ORDER BY 1"
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from fixtures.backends import embedded
+from fixtures.backends import recommended
 from fixtures.config import images
 from fixtures.config.settings import ROOT
 
@@ -55,15 +55,15 @@ def test_no_password_stands_anywhere_but_in_the_local_template():
 
 def test_the_connection_limit_fits_the_pools():
     given = FOUND["services"]["mlflow-server"]["environment"]
-    number = {name: int(re.search(r":-(\d+)\}", given[name]).group(1)) for name in list(embedded.recommended(1))[:3]}
+    number = {name: int(re.search(r":-(\d+)\}", given[name]).group(1)) for name in list(recommended.recommended(1))[:3]}
     workers, pool, overflow = number.values()
     limit = int(re.search(r"MAX_CONNECTIONS:-(\d+)", SERVICES).group(1))
-    assert pool > embedded.THREADS
-    assert limit >= workers * embedded.ENGINES * (pool + overflow) + 20
+    assert pool > recommended.THREADS
+    assert limit >= workers * recommended.ENGINES * (pool + overflow) + 20
 
 
 def test_what_our_findings_recommend_is_set():
-    assert set(embedded.recommended(5000)) <= set(FOUND["services"]["mlflow-server"]["environment"])
+    assert set(recommended.recommended(5000)) <= set(FOUND["services"]["mlflow-server"]["environment"])
 
 
 @pytest.mark.parametrize(

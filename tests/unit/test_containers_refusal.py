@@ -14,7 +14,7 @@ from fixtures.config.options import BACKENDS
 from fixtures.config.settings import Settings
 from fixtures.core.waiting import StartFailure
 from fixtures.processes import docker_engine
-from fixtures.processes.child import Ports
+from fixtures.processes.ports import Ports
 
 
 @pytest.fixture

@@ -3,12 +3,16 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 
 import pytest
 
+from fixtures.config.settings import ROOT
 from fixtures.core.waiting import StartFailure
-from fixtures.processes.child import MARK, PORTS, Ports, become, open_to_all, private_folder, start
+from fixtures.processes import guard
+from fixtures.processes.child import MARK, become, open_to_all, private_folder, start
+from fixtures.processes.ports import PORTS, Ports
 
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
 
@@ -28,7 +32,7 @@ def ports():
 
 
 def test_two_runs_never_share_a_port(ports, monkeypatch):
-    monkeypatch.setattr("fixtures.processes.child.PORTS", range(PORTS.start, PORTS.start + 400))
+    monkeypatch.setattr("fixtures.processes.ports.PORTS", range(PORTS.start, PORTS.start + 400))
     one, two = ports(), ports()
     taken = [each.take() for _ in range(60) for each in (one, two)]
     assert len(set(taken)) == len(taken)
@@ -37,7 +41,7 @@ def test_two_runs_never_share_a_port(ports, monkeypatch):
 def test_a_port_that_is_listened_at_is_not_taken(ports, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        monkeypatch.setattr("fixtures.processes.child.random.SystemRandom.sample", lambda *a: [port])
+        monkeypatch.setattr("fixtures.processes.ports.random.SystemRandom.sample", lambda *a: [port])
         with pytest.raises(StartFailure, match="no free port"):
             ports().take()
 
@@ -96,3 +100,15 @@ def test_as_root_a_folder_that_others_cannot_enter_is_passed_over(tmp_path, monk
         assert open_to_all(folder)
     finally:
         folder.rmdir()
+
+
+def test_the_systems_python_can_ask_whether_the_system_will_do():
+    """The Makefile does so before .venv exists: neither the module nor a package above it may need more."""
+    asked = "from fixtures.processes.child import supported_system as s; print(s() is None)"
+    done = subprocess.run([sys.executable, "-S", "-c", asked], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_child_and_guard_mean_the_same_mark():
+    """The guard imports nothing of ours, so the word stands twice."""
+    assert MARK == guard.MARK
