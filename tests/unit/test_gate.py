@@ -1,4 +1,4 @@
-"""The gate: what it refuses, what it counts, how many it lets in."""
+"""The request gate: what it refuses, what it counts, how many it lets in."""
 
 import itertools
 import json
@@ -276,7 +276,7 @@ def test_load_ends_where_a_budget_is_spent(standing_gate, answering):
 
 def test_load_makes_nothing_without_the_prefix(standing_gate, answering):
     standing_gate()
-    with pytest.raises(Refused, match="has not this run's prefix"):
+    with pytest.raises(Refused, match="does not start with this run's prefix"):
         drive(Target.of(answering.uri), [creates(1, experiment="0")])
     assert answering.heads == []
 

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import requests
 
+from fixtures.clients.rest import RestClient
 from fixtures.config.settings import Settings
 from fixtures.guardrails.cleanup import Residue, Sweep, collisions
 from fixtures.guardrails.journal import FOLDER, PART, Entry, Journal, Noted
@@ -110,7 +110,7 @@ def noted(server, *entries):
 
 
 def test_what_has_the_prefix_is_deleted_and_nothing_else(server):
-    residue = Sweep(requests.Session(), server.url).clear(noted(server))
+    residue = Sweep(RestClient(server.url)).clear(noted(server))
     assert sorted(server.deeds) == [("experiment", "1"), ("experiment", "4"), ("registered-model", "rdy-x-m")]
     assert (residue.experiments, residue.runs, residue.models, residue.left) == (("1", "4"), ("r1",), 1, ())
 
@@ -118,39 +118,39 @@ def test_what_has_the_prefix_is_deleted_and_nothing_else(server):
 def test_what_the_journal_names_is_looked_for_by_name(server):
     server.refuses |= {"experiments/search", "registered-models/search"}
     entries = [Entry("experiment", "rdy-x-a"), Entry("model", "rdy-x-m"), Entry("experiment", "rdy-x-never-made")]
-    residue = Sweep(requests.Session(), server.url).clear(noted(server, *entries))
+    residue = Sweep(RestClient(server.url)).clear(noted(server, *entries))
     assert sorted(server.deeds) == [("experiment", "1"), ("registered-model", "rdy-x-m")]
     assert [line.partition(":")[0] for line in residue.left] == ["search for experiments", "search for models"]
 
 
 def test_a_run_of_ours_in_the_default_experiment_is_deleted_by_its_name(server):
-    residue = Sweep(requests.Session(), server.url).clear(noted(server, Entry("run", "rdy-x-s")))
+    residue = Sweep(RestClient(server.url)).clear(noted(server, Entry("run", "rdy-x-s")))
     assert [deed for deed in server.deeds if deed[0] == "run"] == [("run", "r2")]
     assert residue.runs == ("r1", "r2")
 
 
 def test_where_two_databases_answer_nothing_is_deleted_by_its_id(server):
     server.second = {"1": "nightly", "4": "weekly"}
-    residue = Sweep(requests.Session(), server.url).clear(noted(server))
+    residue = Sweep(RestClient(server.url)).clear(noted(server))
     assert sorted(deed for deed in server.deeds if deed[0] == "experiment") == []
     assert any("several databases answer" in line for line in residue.left)
 
 
 def test_what_cannot_be_deleted_is_said_and_the_rest_goes_on(server):
     server.refuses.add("registered-models/delete")
-    residue = Sweep(requests.Session(), server.url).clear(noted(server))
+    residue = Sweep(RestClient(server.url)).clear(noted(server))
     assert [line for line in residue.left if "rdy-x-m" in line and "403" in line]
     assert sorted(number for kind, number in server.deeds if kind == "experiment") == ["1", "4"]
 
 
 def test_a_server_that_is_gone_leaves_everything_said(server):
-    residue = Sweep(requests.Session(), "http://127.0.0.1:9").clear(noted(server, Entry("model", "rdy-x-m")))
+    residue = Sweep(RestClient("http://127.0.0.1:9")).clear(noted(server, Entry("model", "rdy-x-m")))
     assert [line for line in residue.left if line.startswith("model rdy-x-m")]
 
 
 def test_names_that_only_resemble_the_prefix_are_no_collision(server):
-    assert collisions(requests.Session(), server.url, "rdy-x-z") == []
-    assert collisions(requests.Session(), server.url, PREFIX) == ["rdy-x-a", "rdy-x-m"]
+    assert collisions(RestClient(server.url), "rdy-x-z") == []
+    assert collisions(RestClient(server.url), PREFIX) == ["rdy-x-a", "rdy-x-m"]
 
 
 @pytest.mark.parametrize(
