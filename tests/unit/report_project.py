@@ -173,8 +173,11 @@ class Project:
         done = subprocess.run(command, cwd=self.path, env=environ, capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout + done.stderr
 
+    def text(self):
+        return (self.path / "reports" / "readiness.json").read_text()
+
     def report(self):
-        return json.loads((self.path / "reports" / "readiness.json").read_text())
+        return json.loads(self.text())
 
     def statuses(self):
         return {c["id"].rpartition("::test_")[2]: c["status"] for c in self.report()["checks"]}

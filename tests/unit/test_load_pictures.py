@@ -3,6 +3,7 @@
 import pytest
 
 from fixtures.core.figures import Figure, Series
+from fixtures.core.plain_data import from_plain, to_plain
 from fixtures.load.latency import Measured, Spread
 from fixtures.load.load_charts import bend, knee, ladder, percentiles, throughput
 
@@ -75,5 +76,5 @@ def test_void_latency_is_not_drawn():
     found = percentiles("mixed", "Latency", costs, open_loop=True)
     assert [s.label for s in found.series] == ["good", "good, service time", "late, service time"]
     assert "latency is void: late" in found.note
-    assert Figure.of(found.data()) == found
+    assert from_plain(Figure, to_plain(found)) == found
     assert len(percentiles("fleet", "Latency", {"good": costs["good"]}, open_loop=False).series) == 1

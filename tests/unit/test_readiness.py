@@ -2,7 +2,8 @@
 
 import pytest
 
-from fixtures.verdict.verdict import Record, Status, area_of, case_record, check_id, classify, merge, verdict
+from fixtures.verdict.records import Phase, Record, Status
+from fixtures.verdict.verdict import area_of, case_record, check_id, classify, merge, verdict
 
 FINDING = ("fixtures.core.outcomes.Finding", "builtins.AssertionError", "builtins.Exception")
 MLFLOW = ("mlflow.exceptions.RestException", "mlflow.exceptions.MlflowException", "builtins.Exception")
@@ -21,10 +22,9 @@ def judged(*records, **more):
     return verdict(records, **given)
 
 
-def phase(when, status="", **more):
-    empty = dict.fromkeys(("what", "expected", "seen", "remedy", "reason"), "")
-    proven = ["api"] if when == "call" else []
-    return empty | {"phase": when, "status": status, "notes": [], "proven": proven, "seconds": 1.0, **more}
+def phase(when, status=None, **more):
+    proven = ("api",) if when == "call" else ()
+    return Phase(when, status and Status(status), proven=proven, seconds=1.0, **more)
 
 
 @pytest.mark.parametrize(

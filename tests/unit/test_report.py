@@ -1,9 +1,17 @@
 """The report's plugin on a tiny suite, in runs of their own, alone and with two workers."""
 
+import json
+
 import pytest
 
+from fixtures.core.figures import Figure, Series
 from fixtures.report.markdown import markdown
+from fixtures.report.report import Leftover, Report, Scope, Spent, Timings, read_report, to_json
+from fixtures.report.sections import group_by_reason, make_page
 from fixtures.report.terminal import WIDTH, terminal
+from fixtures.report.writers import WRITERS, clear_files, write_files
+from fixtures.verdict.records import Record, Status
+from fixtures.verdict.verdict import Verdict
 from tests.unit.report_project import DEMAND, SUITE, Project
 
 EXPECTED = {
@@ -207,13 +215,85 @@ def test_other_runs_keep_their_codes(project):
 
 def test_the_terminal_fits_its_width(whole):
     """Only the verdict's line may be longer."""
-    lines = ["".join(piece for piece, _ in line) for line in terminal(whole[0].report(), where="reports")]
+    lines = ["".join(piece for piece, _ in line) for line in terminal(read_report(whole[0].text()), where="reports")]
     assert max(map(len, lines[:-1])) <= WIDTH
 
 
 def test_markdown_says_the_same(whole):
     """One row a check, every finding, and text that becomes no markup."""
-    page = markdown(whole[0].report())
+    page = markdown(make_page(read_report(whole[0].text())))
     assert page.startswith("# NOT READY\n")
     assert page.count("\n| client |") == len(EXPECTED)
-    assert page.count("\n### ") == list(EXPECTED.values()).count("fail")
+    assert page.count("\n- **Remedy:**") == 2
+    assert page.count("\n- **What:**") == list(EXPECTED.values()).count("fail")
+
+
+FIELDS = {
+    "": "schema_version verdict run started finished stack header failure scope counts timings checks figures"
+    " deselected residue spent",
+    "verdict": "word line code",
+    "stack": "backend ours mlflow database object_store public_urls versions capabilities facts differs workers pool"
+    " logs",
+    "scope": "selected total doors out_of_scope",
+    "counts": "fail not-checked known-issue pass out-of-scope",
+    "timings": "provision collect tear-down suites steps total",
+    "checks": "id area status sentence proven what expected seen remedy seconds reason notes cases phase lacks",
+}
+
+
+def test_programs_find_the_fields_that_they_know(whole):
+    """The documented fields of schema 1, each with its type; a canary was not timed here."""
+    report = whole[0].report()
+    for place, names in FIELDS.items():
+        part = report[place] if place else report
+        for one in part if isinstance(part, list) else [part]:
+            assert set(one) == set(names.split()), place
+    assert [type(report[name]) for name in ("run", "header", "figures", "residue", "spent")] == [
+        str, list, list, type(None), type(None),
+    ]  # fmt: skip
+
+
+def test_a_report_is_read_back_as_it_was():
+    """Also what this sample lacks: a failed start, residue, what was spent, a figure."""
+    figure = Figure("one", "growth", "A title", "x", "y", (Series("a", ((1, 2.5),)),))
+    left = Leftover(("1",), ("r",), (), 2, 3, ("model m: 500",), None, "gc-abc.sh")
+    record = Record("suites/client/test_a.py::test_a", "client", Status.OUT_OF_SCOPE, lacks=("sql",))
+    made = Report(
+        Verdict("NOT PROVEN", "NOT PROVEN: no answer", 7), "abc", "2026-01-01T00:00:00+00:00", "later", None, ("a",),
+        "no answer", Scope(1, 2, ("sql",), {"s3": 1}), {Status.PASS: 0}, Timings(canary=0.5, tear_down=1.5, total=2.0),
+        (record,), (figure,), {"suites/b": "why"}, left, Spent(3, 4),
+    )  # fmt: skip
+    plain = to_json(made)
+    assert read_report(json.dumps(plain)) == made
+    assert list(plain["timings"]) == ["canary", "tear-down", "suites", "steps", "total"]
+    assert set(plain["residue"]) == {
+        "experiments",
+        "runs",
+        "logged_models",
+        "models",
+        "objects",
+        "left",
+        "gc",
+        "script",
+    }
+
+
+def test_the_same_reason_is_said_once():
+    """Of a lost server: forty checks, one heading."""
+    checks = [
+        Record(f"suites/a/test_a.py::test_{n}", "a", Status.NOT_CHECKED, reason="the server was lost") for n in range(6)
+    ]
+    (card,) = group_by_reason(checks)
+    assert (card.number, card.title) == ("NOT CHECKED (6)", "the server was lost")
+    assert card.pairs == (("checks", "; ".join(f"a: {n}" for n in range(6))),)
+
+
+def test_a_new_format_is_written_and_cleared(tmp_path, monkeypatch):
+    """One line in the table is enough."""
+    monkeypatch.setitem(WRITERS, "readiness.txt", lambda report, folder: (folder / "readiness.txt").write_text("x"))
+    for name in WRITERS.keys() - {"readiness.txt"}:
+        monkeypatch.setitem(WRITERS, name, lambda report, folder: None)
+    write_files(None, tmp_path / "new")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["readiness.txt"]
+    clear_files(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []

@@ -7,10 +7,13 @@ import struct
 import pytest
 
 from fixtures.core.figures import KINDS, Figure, Series, numbers
+from fixtures.core.plain_data import from_plain, to_plain
 from fixtures.report import __main__ as again
 from fixtures.report.figures_charts import nines, png
 from fixtures.report.html import html
 from fixtures.report.markdown import markdown
+from fixtures.report.report import read_report
+from fixtures.report.sections import make_page
 from tests.unit.report_project import Project
 
 SAMPLES = {
@@ -69,7 +72,7 @@ def test_a_figure_that_cannot_be_shown_is_refused(name, kind):
 
 def test_data_is_a_figure_again():
     one = made("intervals")
-    assert Figure.of(json.loads(json.dumps(one.data()))) == one
+    assert from_plain(Figure, json.loads(json.dumps(to_plain(one)))) == one
     assert numbers(one)[0] == ("series", "x", "y", "low", "high")
     assert numbers(one)[1][0] == ("log-batch", "1.1", "0", "1.05", "1.16")
 
@@ -104,9 +107,9 @@ def test_pages_are_made_anew_from_the_document(told, capsys):
         (told / name).unlink()
     assert again.main([str(told)]) == 0
     assert [(told / name).read_bytes() for name in names] == before
-    document = json.loads((told / "readiness.json").read_text())
-    assert markdown(document).encode() == before[0]
-    assert html(document, {}).count("<img") == 0
+    page = make_page(read_report((told / "readiness.json").read_text()))
+    assert markdown(page).encode() == before[0]
+    assert html(page, {}).count("<img") == 0
 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"schema_version": 99}', "[]", "nonsense"])
