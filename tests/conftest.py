@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from fixtures.backends.private import private_stack
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from tests.containers.support import HERE, in_this_shell, lacking
 from tests.lifecycle.support import Checkout, Stub, open_folder
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fixtures.config import images
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.core.waiting import StartFailure
 from fixtures.processes import docker_engine
 from fixtures.processes.reaper import RECORD

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fixtures.config.images import references
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.tools.bucket import client, exists
 from tests.containers.support import docker, free_ports

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import requests
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from tests.containers.support import free_ports
 

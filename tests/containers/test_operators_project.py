@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from tests.containers.support import HANGS, Trail, docker, free_ports, homes
 
 pytestmark = pytest.mark.timeout(600)

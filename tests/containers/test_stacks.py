@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from fixtures.backends.faults import Part
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.stack import Stack
 from tests.containers.support import HANGS, Trail

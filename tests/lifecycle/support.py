@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.processes.child import open_to_all
 from fixtures.processes.guard import PREFIX, SCRIPT, SEGMENTS

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 from fixtures.backends.clones import clones
 from fixtures.clients.s3 import s3_client
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.core.waiting import StartFailure
 from fixtures.processes.child import MARK
 

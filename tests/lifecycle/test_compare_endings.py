@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from tests.lifecycle.support import Begun, Trace
 
 pytestmark = pytest.mark.timeout(240)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from fixtures.clients.sql import SqlDoor
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.load import fleet_process
 from fixtures.load.locust_results import START, read

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from tests.lifecycle.support import both_ways, refused
 
 ANSWERS = "suites/health/test_answers.py"

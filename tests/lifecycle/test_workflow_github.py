@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 
 FILE = ROOT / ".github" / "workflows" / "mlflow-training.yml"
 INSTALL = "pip install -r requirements.lock"  # this machine has done it: the tests run on what it installs

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from tests.sabotage import forked
 from tests.sabotage.harness import clean_environment
 

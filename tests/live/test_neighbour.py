@@ -16,7 +16,8 @@ from fixtures.backends import services
 from fixtures.checks.budget import needed
 from fixtures.checks.catalog import checks
 from fixtures.checks.selection import Permission, chosen
-from fixtures.config.settings import MAX_BYTES, ROOT
+from fixtures.config.settings import MAX_BYTES
+from fixtures.core.files import ROOT
 from tests.live.neighbour import Stored, bucket, database, settle
 from tests.live.operators import Operator, counted
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import psycopg2
 import pytest
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from tests.live.authority import Authority
 from tests.live.fronts import nginx
 from tests.sabotage.harness import clean_environment

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.load import payloads
 from fixtures.load.engine import drive
 from fixtures.load.history import Outcome

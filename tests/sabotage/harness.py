@@ -25,7 +25,8 @@ from psycopg2.extensions import connection
 
 from fixtures.backends.kept import keep
 from fixtures.backends.protocol import Start
-from fixtures.config.settings import ROOT, Settings
+from fixtures.config.settings import Settings
+from fixtures.core.files import ROOT
 from fixtures.processes.child import private_folder
 from fixtures.processes.guard import PREFIX
 from fixtures.stack import Stack

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
 from tests.sabotage.lies import after, api, has, ignored, in_list, lie, nth, only, refused
 from tests.sabotage.rules import Action, Forward, Request, Response, Rule, answer, at, delay, drop, every_nth

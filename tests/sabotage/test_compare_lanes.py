@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.core.exit_codes import ExitCode
 from fixtures.tools.compare import pages
-from fixtures.tools.compare.__main__ import FOUND, MADE, code_of, compare
+from fixtures.tools.compare.__main__ import code_of, compare
 from fixtures.tools.compare.compared_servers import Lane
 from fixtures.tools.compare.schedule import Plan
 from fixtures.tools.compare.spec import pair
@@ -85,6 +86,6 @@ def test_a_lane_that_lost_something_is_not_judged(document):
 
 def test_the_exit_code_says_so(document):
     """Lost writes are a finding whatever was asked for; slowness is one where it was."""
-    assert code_of(document, "never") == FOUND
+    assert code_of(document, "never") == ExitCode.FAILED
     intact = {**document, "wrong": []}
-    assert [code_of(intact, "never"), code_of(intact, "slower")] == [MADE, FOUND]
+    assert [code_of(intact, "never"), code_of(intact, "slower")] == [ExitCode.DONE, ExitCode.FAILED]

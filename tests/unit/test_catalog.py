@@ -2,7 +2,8 @@
 
 import pytest
 
-from fixtures.checks.catalog import AREAS, ON_DEMAND, checks, sentence_and_remedy, unknown_folders
+from fixtures.checks.areas import AREAS, ON_DEMAND
+from fixtures.checks.catalog import checks, sentence_and_remedy, unknown_folders
 
 SOURCE = '''
 import a_module_that_does_not_exist

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.backends import venvs
 from fixtures.config.readers import Usage
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.core.waiting import StartFailure
 from fixtures.tools.compare.__main__ import code_of, main, parser, plan_of
 from fixtures.tools.compare.spec import Spec, pair, parse

@@ -9,7 +9,7 @@ import yaml
 
 from fixtures.backends import recommended
 from fixtures.config import images
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 
 SERVICES = (ROOT / "docker" / "services.yml").read_text()
 FOUND = yaml.safe_load(SERVICES)

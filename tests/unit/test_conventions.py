@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.checks.catalog import checks
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.verdict.known_issues import ISSUES
 
 AREAS = ("health", "client", "load", "integration", "registry")

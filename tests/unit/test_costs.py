@@ -8,7 +8,8 @@ from fixtures.checks import budget
 from fixtures.checks.budget import MARGIN, OPENING, UNKNOWN, entries, needed
 from fixtures.checks.catalog import CheckInfo, checks
 from fixtures.checks.selection import Permission, chosen
-from fixtures.config.settings import LOAD_BYTES, MAX_BYTES, ROOT
+from fixtures.config.settings import LOAD_BYTES, MAX_BYTES
+from fixtures.core.files import ROOT
 
 
 def check(name):

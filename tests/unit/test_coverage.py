@@ -3,7 +3,7 @@
 import re
 
 from fixtures.checks.catalog import checks
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.verdict.known_issues import ISSUES
 
 PAGE = "docs/coverage.md"

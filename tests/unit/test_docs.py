@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 
 LINES, WORDS = 120, 26  # of the README, and of 90 in 100 of its sentences
 README = ROOT / "README.md"

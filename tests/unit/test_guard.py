@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.processes.child import private_folder, start
 from fixtures.processes.guard import KEPT, LITTER, MARK, PREFIX, SCRIPT, clear, kept_folders
 

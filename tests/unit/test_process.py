@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from fixtures.core.waiting import StartFailure
 from fixtures.processes import guard
 from fixtures.processes.child import MARK, become, open_to_all, private_folder, start

@@ -8,7 +8,7 @@ import re
 from graphlib import CycleError, TopologicalSorter
 
 import fixtures
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 
 ROOMS = re.findall(r"^(\w+) {2,}", fixtures.__doc__, re.MULTILINE)
 MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in (ROOT / "fixtures").rglob("*.py")}

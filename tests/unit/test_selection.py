@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.checks.catalog import checks
 from fixtures.checks.selection import BREAKS, FULL, MAKES, NEEDS_LOAD, Permission, asked_for, below_suites, chosen
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 
 OURS = Permission(full=True)
 DEFAULT = Permission(external=True)

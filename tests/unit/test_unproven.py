@@ -1,7 +1,7 @@
 """Every check is caught out by a sabotage, or stands in tests/unproven.txt; the list may only shrink."""
 
 from fixtures.checks.catalog import checks
-from fixtures.config.settings import ROOT
+from fixtures.core.files import ROOT
 from tests.sabotage.raids import PROVEN, RAIDS
 
 MOST = 0  # how many checks may stand in the list: lower it whenever one leaves
