@@ -17,7 +17,7 @@ from fixtures.backends.private import private_start
 from fixtures.backends.site import open_site
 from fixtures.config.environment import cleanse
 from fixtures.tools.compare import report
-from fixtures.tools.compare.__main__ import parser, plan_of
+from fixtures.tools.compare.__main__ import plan_of, read_options
 from fixtures.tools.compare.compared_servers import Lane, connections, templates
 from fixtures.tools.compare.schedule import measure
 from fixtures.tools.compare.spec import Spec
@@ -27,7 +27,7 @@ def main(file: Path) -> None:
     cleanse(os.environ, "embedded")
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     version = metadata.version("mlflow")
-    plan, spec = plan_of(parser().parse_args(["--restarts", "8"])), Spec(version)
+    plan, spec = plan_of(read_options(["--restarts", "8"])), Spec(version)
     with private_start() as begin:
         site = open_site(begin, connections([spec] * 3), durable=False)
         made = templates(site, {version: Path(sys.executable)})

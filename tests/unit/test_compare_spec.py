@@ -10,7 +10,7 @@ from fixtures.backends import venvs
 from fixtures.config.readers import Usage
 from fixtures.core.files import ROOT
 from fixtures.core.waiting import StartFailure
-from fixtures.tools.compare.__main__ import code_of, main, parser, plan_of
+from fixtures.tools.compare.__main__ import code_of, main, plan_of, read_options
 from fixtures.tools.compare.spec import Spec, pair, parse
 
 
@@ -53,7 +53,7 @@ def test_equal_sides_are_refused_after_the_defaults_are_filled_in():
         (["", "workers=4", "--pairs", "3"], "--pairs 3: is odd"),
         (["", "workers=4", "--restarts", "2"], "--restarts 2: not within 3 to 100"),
         (["", "workers=4", "--margin", "0"], "--margin 0: not within"),
-        (["", "workers=4", "--restarts", "x"], "invalid int value"),
+        (["", "workers=4", "--restarts", "x"], "Invalid value for '--restarts': 'x' is not a valid integer"),
         (["", "workers=4", "--nonsense"], "--nonsense"),
         (["--render", "/nowhere"], "compare.json cannot be read"),
     ],
@@ -92,7 +92,7 @@ def test_exit_codes_of_what_was_found(verdicts, fail_if, code):
 
 
 def test_quick_measures_less():
-    quick, whole = (plan_of(parser().parse_args(["a", "b", *more])) for more in (["--quick"], []))
+    quick, whole = (plan_of(read_options(["a", "b", *more])) for more in (["--quick"], []))
     assert quick.restarts < whole.restarts and set(quick.operations) < set(whole.operations)
 
 
