@@ -61,7 +61,7 @@ compare: $(STAMP) ## is B faster than A? make compare A="mlflow=3.17.2 workers=2
 
 .PHONY: engine images image setup-local setup-aws bucket
 images: $(STAMP) ## fetch the images of docker/images.env that the Docker engine lacks (IMAGES="mlflow ..." for some)
-	@$(PY) -m fixtures.config.images $(IMAGES)
+	@$(PY) -m fixtures.tools.images $(IMAGES)
 
 image: ## build docker/mlflow/Dockerfile (VERSION=3.17.2, secrets: PIP_CONF=FILE, CA=FILE)
 	@docker/build-image $(VERSION)

@@ -1,5 +1,7 @@
 """A stack on its way to the workers and to the next run."""
 
+from dataclasses import replace
+
 from fixtures.stack import Bucket, Stack
 
 STACK = Stack(
@@ -29,6 +31,13 @@ def test_a_stack_without_doors_arrives_too(tmp_path):
     bare = Stack("external", False, "http://h")
     bare.save(tmp_path / "stack.json")
     assert Stack.load(tmp_path / "stack.json") == bare
+
+
+def test_bytes_that_are_no_text_arrive_too(tmp_path):
+    """A folder's name or a password in the environment need not be UTF-8."""
+    odd = replace(STACK, db_uri="postgresql://u:p\udce9@h/d", logs={"mlflow": "/tmp/\udce9.log"})
+    odd.save(tmp_path / "stack.json")
+    assert Stack.load(tmp_path / "stack.json") == odd
 
 
 def test_it_is_readable_by_its_owner_only(tmp_path):

@@ -3,9 +3,10 @@
 import pytest
 
 from fixtures.config.environment import cleanse, joined
-from fixtures.config.handover import load_settings, refuse_unwritable, save_settings
 from fixtures.config.options import OPTIONS, Walk
-from fixtures.config.settings import Usage, passwords, redact_uri, resolve
+from fixtures.config.readers import refuse_unwritable
+from fixtures.config.settings import Settings, Usage, passwords, redact_uri, resolve
+from fixtures.core.handover import load_record, save_record
 from fixtures.load.plugin import refuse_bad_files
 
 EXTERNAL = {"stack": "external", "mlflow-uri": "http://given:5000"}
@@ -160,8 +161,8 @@ def test_an_external_server_keeps_what_it_is_reached_with():
 def test_settings_reach_the_workers_whole_and_privately(tmp_path):
     uri = "postgresql://u:canary@h/d"
     given = settings(tmp_path, {"READINESS_DB_URI": uri, "AWS_ACCESS_KEY_ID": "k"}, **EXTERNAL, workers="4")
-    save_settings(given, tmp_path)
-    assert load_settings(tmp_path) == given
+    save_record(given, tmp_path / "settings.json")
+    assert load_record(Settings, tmp_path / "settings.json") == given
     assert (tmp_path / "settings.json").stat().st_mode & 0o077 == 0
 
 
@@ -185,8 +186,8 @@ def test_limits_reach_the_workers_and_wrong_ones_are_refused(tmp_path):
     (tmp_path / "slo.toml").write_text('[log-batch]\np95 = "200 ms"\n')
     given = settings(tmp_path, {"READINESS_SLO": "slo.toml"}, load_scale="5")
     assert (given.slo, given.load_scale) == (tmp_path / "slo.toml", 5)
-    save_settings(given, tmp_path)
-    assert load_settings(tmp_path) == given
+    save_record(given, tmp_path / "settings.json")
+    assert load_record(Settings, tmp_path / "settings.json") == given
     (tmp_path / "slo.toml").write_text('[log-batch]\np95 = "200"\n')
     with pytest.raises(Usage, match=r"^--slo: .*slo.toml: log-batch.p95: '200' is no number with a unit; write "):
         refuse_bad_files(settings(tmp_path, slo="slo.toml"))
