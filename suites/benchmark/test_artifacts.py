@@ -3,15 +3,15 @@
 import hashlib
 import itertools
 import random
-from urllib.parse import urlsplit
 
 import pytest
 
+from fixtures.clients.rest import ARTIFACTS
 from fixtures.clients.s3 import s3_finding
 from fixtures.core.outcomes import Finding, OutOfScope, expect
+from fixtures.core.uris import proxied_path
 
 KIB, MIB = 1 << 10, 1 << 20
-PATH = "/api/2.0/mlflow-artifacts/artifacts"
 SIZES = [
     pytest.param(KIB, id="1KiB"),
     pytest.param(MIB, id="1MiB"),
@@ -37,9 +37,9 @@ def sha(data):
 def folder(probe, make_run):
     """The path of a run's artifacts on the server's proxy."""
     uri = probe.ask("runs/get", {"run_id": make_run()})["run"]["info"]["artifact_uri"]
-    if urlsplit(uri).scheme != "mlflow-artifacts":
+    if (path := proxied_path(uri)) is None:
         raise OutOfScope("artifacts", f"artifacts of this server are not proxied: they lie at {uri.split(':')[0]}:")
-    return f"{PATH}/{urlsplit(uri).path.strip('/')}"
+    return f"{ARTIFACTS}/{path}"
 
 
 def fetched(answer, path):

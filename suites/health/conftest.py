@@ -2,8 +2,9 @@
 
 import pytest
 
-from fixtures.core.outcomes import OutOfScope, expect, expect_that
-from fixtures.preflight.canary import ARTIFACTS, need, proxied_path
+from fixtures.core.outcomes import OutOfScope, expect_that
+from fixtures.core.uris import proxied_path
+from fixtures.preflight.canary import need
 from fixtures.preflight.existing import Newest
 
 
@@ -34,15 +35,14 @@ def new_run(probe, new_experiment, unique):
 def newest(stack, probe, request):
     """What may be read: the newest that the server holds; where something may be made, a run of ours with a file."""
     if stack.read_only:
-        return Newest.of(probe.session, probe.uri)
+        return Newest.of(probe)
     run, root = request.getfixturevalue("new_run")()
     experiment = probe.ask("runs/get", {"run_id": run})["run"]["info"]["experiment_id"]
     name = need(probe.ask("experiments/get", {"experiment_id": experiment}), "experiment", "name")
     probe.call("runs/log-parameter", {"run_id": run, "key": "newest", "value": run})
     if (path := proxied_path(root)) is not None:
-        put = probe.put(f"{ARTIFACTS}/{path}/newest.txt", data=run.encode())
-        expect(f"PUT of newest.txt to {root}", put.status_code, 200)
-    return Newest.of(probe.session, probe.uri, f"name = '{name}'")
+        probe.put_artifact(f"{path}/newest.txt", run.encode())
+    return Newest.of(probe, f"name = '{name}'")
 
 
 @pytest.fixture

@@ -2,10 +2,9 @@
 
 from urllib.parse import urlsplit
 
-import requests
-
-from fixtures.core.outcomes import NotProven, OutOfScope, expect_that, text
-from fixtures.preflight.canary import OBJECT_STORES, PROXIED, must_answer, need, proxied_path
+from fixtures.core.outcomes import Finding, NotProven, OutOfScope, expect_that, text
+from fixtures.core.uris import PROXIED_SCHEMES, STORE_SCHEMES, proxied_path
+from fixtures.preflight.canary import must_answer, need
 from fixtures.preflight.deployment import on_local_disk
 
 
@@ -21,7 +20,7 @@ def test_new_experiments_get_an_object_store_or_the_proxy(probe, new_experiment)
         made = probe.call("runs/create", {"experiment_id": experiment, "start_time": 1})
     location, root = need(found, "experiment", "artifact_location"), need(made, "run", "info", "artifact_uri")
     for what, uri in ((f"location of experiment {experiment}", location), (f"root of a run in it: {root}", root)):
-        kinds = (*PROXIED, *OBJECT_STORES)
+        kinds = (*PROXIED_SCHEMES, *STORE_SCHEMES)
         expect_that(urlsplit(uri).scheme in kinds, f"artifact {what}", f"one of {', '.join(kinds)}", uri)
     expect_that(root.startswith(f"{location.rstrip('/')}/"), "artifact root of a run", f"below {location}", root)
 
@@ -37,8 +36,8 @@ def test_artifact_proxy_does_not_keep_files_on_its_own_disk(stack, probe, new_ru
     if path is None:
         raise OutOfScope("proxied-artifacts", f"clients keep artifacts in {root} themselves")
     try:
-        local = on_local_disk(probe.session, stack.mlflow_uri, f"{path}/none.bin")
-    except requests.RequestException as error:
+        local = on_local_disk(probe, f"{path}/none.bin")
+    except Finding as error:
         raise NotProven(f"no answer from the artifact proxy: {text(str(error), 200)}") from None
     local = local or stack.on_local_disk
     expect_that(not local, f"where the proxy keeps {root}", "an object store", "the server's local disk")

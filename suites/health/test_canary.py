@@ -3,7 +3,8 @@
 import pytest
 
 from fixtures.core.outcomes import Finding, NotProven, expect_that
-from fixtures.preflight.canary import FILE, Canary, proxied_path
+from fixtures.core.uris import proxied_path
+from fixtures.preflight.canary import FILE, Canary
 
 # Ten steps may each wait 45 s for an answer before they are called broken.
 pytestmark = pytest.mark.timeout(240)
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.timeout(240)
 @pytest.fixture(scope="module")
 def canary(stack, probe, mlflow_client, unique):
     """One walk for all checks of this file; it breaks without raising."""
-    return Canary(probe, mlflow_client, unique("canary"), stack.s3 is not None).walk()
+    return Canary(probe, unique("canary")).walk_long(mlflow_client, stack.s3 is not None)
 
 
 def test_canary_run_passes_the_whole_deep_path(canary, note):
@@ -57,6 +58,6 @@ def test_canary_artifact_lies_in_the_declared_bucket(canary, stack, s3, doors):
         expect_that(
             canary.root.startswith(f"s3://{s3.bucket}/"), "artifact root", f"in bucket {s3.bucket}", canary.root
         )
-    if not canary.uploaded:
+    if not canary.stored:
         raise NotProven(f"the canary broke before it had an artifact, at step '{canary.step}': {canary.broken}")
     doors.object_agrees(f"{FILE} of run {canary.run}", canary.root, FILE, canary.content)

@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
+from fixtures.clients.rest import ARTIFACTS
 from fixtures.core.outcomes import OutOfScope, expect, expect_that
-from fixtures.preflight.canary import ARTIFACTS, experiment_name, must_answer, need
+from fixtures.preflight.canary import experiment_name, must_answer, need
 
 pytestmark = pytest.mark.read_only
 

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fixtures.clients.doors import digest
+from fixtures.clients.rest import ARTIFACTS
 from fixtures.core.outcomes import OutOfScope, expect, expect_that, text
-from fixtures.preflight.canary import ARTIFACTS, experiment_name, need, proxied_path
+from fixtures.core.uris import proxied_path
+from fixtures.preflight.canary import experiment_name, need
 
 
 def spread(count, ask):
@@ -59,8 +61,7 @@ def test_artifact_is_read_by_every_worker(probe, new_run, unique):
     path = proxied_path(root)
     if path is None:
         raise OutOfScope("proxied-artifacts", f"clients fetch artifacts from {root} themselves")
-    put = probe.put(f"{ARTIFACTS}/{path}/shared.txt", data=content)
-    expect_that(put.status_code == 200, f"PUT of {root}/shared.txt", 200, f"{put.status_code} {text(put.text, 200)}")
+    probe.put_artifact(f"{path}/shared.txt", content)
 
     def ask():
         answer = probe.fresh().get(f"{ARTIFACTS}/{path}/shared.txt")

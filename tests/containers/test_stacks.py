@@ -33,7 +33,7 @@ def run(examples, scratch, env):
 def test_the_report_names_the_store_and_the_start_by_step(run):
     found = run("--stack", "containers", "--store", "seaweedfs").document()
     assert re.fullmatch(r"SeaweedFS \d+\.\d+", found["stack"]["versions"]["store"])
-    assert [*found["timings"]["steps"]][-4:] == ["postgres", "object store", "mlflow", "opening look"]
+    assert [*found["timings"]["steps"]][-4:] == ["postgres", "object store", "mlflow", "preflight"]
 
 
 def test_auto_takes_containers_where_an_engine_has_the_images(run):

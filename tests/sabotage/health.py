@@ -38,7 +38,7 @@ def read_only_in_the_end(target: Target, aim: Aim) -> Iterator[None]:
         target.execute("ALTER DATABASE mlflow SET default_transaction_read_only = on")
         return answered
 
-    aim.rules.append(Rule("read-only", api("experiments/delete"), nth(2, forbid)))  # the first is the opening look's
+    aim.rules.append(Rule("read-only", api("experiments/delete"), nth(2, forbid)))  # the first is the preflight's
     yield
 
 
@@ -65,7 +65,7 @@ RAIDS = (
         Sabotage(
             "every second answer is another database's",
             {
-                "health/test_replicas.py::test_new_experiment_is_seen_by_every_worker": "6 of 12 looks",
+                "health/test_replicas.py::test_new_experiment_is_seen_by_every_worker": "6 of 12 answers",
                 "health/test_reading.py::test_oldest_experiment_is_the_same_at_every_look": "no such thing.*6",
             },
             lie("experiment", api("experiments/get"), per_target(2, NOT_THERE)),
@@ -123,7 +123,7 @@ RAIDS = (
             {
                 "health/test_replicas.py::test_new_experiment_is_seen_by_every_worker": "no such thing on this replica",
             },
-            lie("experiment", api("experiments/get"), per_target(15, NOT_THERE)),  # the opening look asks 12 times
+            lie("experiment", api("experiments/get"), per_target(15, NOT_THERE)),  # the preflight asks 12 times
         ),
         Sabotage(
             "one replica has stale runs",

@@ -69,7 +69,7 @@ def open_transaction(target: Target, aim: Aim) -> Iterator[None]:
 
 @contextmanager
 def lost_bucket(target: Target, aim: Aim) -> Iterator[None]:
-    """The bucket is deleted once the run has had its opening look, at the second experiment that is made."""
+    """The bucket is deleted once the preflight is over, at the second experiment that is made."""
     bucket = target.stack.s3
     assert bucket
     client = s3_client(bucket)
