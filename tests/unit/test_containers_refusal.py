@@ -32,15 +32,15 @@ def begin(tmp_path):
 
 @pytest.fixture
 def version(tmp_path, monkeypatch):
-    """version(text) -> an engine that answers with this, and has no image."""
+    """version(text) -> an engine that answers with this, and has no image; other answers are possible."""
     path = tmp_path / "docker.sock"
-    answer = {}
+    answer = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            known = self.path == "/version"
-            body = json.dumps(answer if known else {"message": "no such image"}).encode()
-            self.send_response(200 if known else 404)
+            status, said = answer[0] if self.path == "/version" else (404, {"message": "no such image"})
+            body = json.dumps(said).encode()
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -51,8 +51,8 @@ def version(tmp_path, monkeypatch):
         def log_message(self, *arguments):
             """Be silent."""
 
-    def serve(text):
-        answer["Version"] = text
+    def serve(text, status=200, **more):
+        answer[:] = [(status, {"Version": text, "ApiVersion": "1.41"} | more)]
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
 
     with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
@@ -74,11 +74,11 @@ def test_an_engine_that_does_not_answer(address, stack, monkeypatch, begin):
 def test_an_engine_that_lets_us_not_in(monkeypatch, begin):
     """Who may not use the socket is told of the group."""
 
-    def refuse(*arguments, **options):
+    def refuse(connection):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
-    monkeypatch.setattr(docker_engine.Engine, "call", refuse)
+    monkeypatch.setattr("docker.transport.unixconn.UnixHTTPConnection.connect", refuse)
     said = begin()
     assert "no rights at unix:///var/run/docker.sock" in said
     assert "usermod -aG docker" in said
@@ -92,6 +92,34 @@ def test_an_address_that_is_not_supported(monkeypatch, begin):
 def test_an_engine_that_is_too_old(version, begin):
     version("19.3.15")
     assert "is 19.3.15; 20.10 or newer is needed" in begin()
+
+
+def test_podman_has_numbers_of_its_own(version, begin):
+    version("5.4.0", Components=[{"Name": "Podman Engine"}])
+    assert "has no image" in begin()
+    version("4.9.3", Components=[{"Name": "Podman Engine"}])
+    assert "has no image" in begin()
+
+
+def test_something_that_is_no_engine(version, begin):
+    version("?", status=404)
+    assert "answers 404: is that a Docker engine?" in begin()
+
+
+def test_certificates_that_are_not_there(monkeypatch, tmp_path, begin):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    assert "no Docker engine answers at tcp://127.0.0.1:9 (" in begin()
+
+
+def test_a_proxy_is_not_the_way_to_the_engine(monkeypatch, begin):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert docker_engine.make_client(docker_engine.Engine("tcp://127.0.0.1:9"), "1.41", 2).api.trust_env is False
+    assert "(Connection refused, from DOCKER_HOST)" in begin()
 
 
 def test_an_engine_without_the_images(version, begin):
