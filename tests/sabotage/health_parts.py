@@ -19,7 +19,7 @@ from tests.sabotage.lies import (
     stale,
 )
 from tests.sabotage.rules import Forward, Request, Response, Rule, answer, at, edit
-from tests.support_stack import another_server
+from tests.support.stacks import another_server
 
 SHORT_WAIT = Path(__file__).parent / "short_wait"
 # What is made in `public` then hides what Postgres itself has of that name.
