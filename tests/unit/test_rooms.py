@@ -50,3 +50,15 @@ def test_no_module_imports_itself_round_a_corner():
         TopologicalSorter(IMPORTS).prepare()
     except CycleError as error:
         raise AssertionError(" -> ".join(error.args[1])) from None
+
+
+def test_the_architecture_page_is_the_same_map():
+    """Its table has the map's rooms and words, and the modules that it names exist."""
+    rows = re.findall(r"^\| (\w+) \| (.+?) \| (.*)\|$", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    rooms = {name: (words, modules) for name, words, modules in rows if name in ROOMS}
+    told = dict(re.findall(r"^(\w+) {2,}(.+)$", fixtures.__doc__, re.MULTILINE))
+    assert {name: words for name, (words, _) in rooms.items()} == told
+    assert list(rooms) == ROOMS
+    named = {f"fixtures.{room}.{m}" for room in rooms for m in re.findall(r"`([a-z_0-9]+)`", rooms[room][1])}
+    files = {name for name in MODULES if name.count(".") >= 2} | {f"fixtures.{room}" for room in ROOMS}
+    assert sorted(named - files) == []
