@@ -14,7 +14,7 @@ import pytest
 
 from fixtures.core.files import ROOT
 from fixtures.processes.child import private_folder, start
-from fixtures.processes.guard import KEPT, LITTER, MARK, PREFIX, SCRIPT, clear, kept_folders
+from fixtures.processes.guard import KEPT, LITTER, MARK, PREFIX, SCRIPT, STOP, clear, kept_folders
 
 GUARD = [sys.executable, "-P", str(SCRIPT)]
 # Each writes its process id into a file and stays for ever.
@@ -161,3 +161,7 @@ def test_sockets_outside_are_removed_and_nothing_else(home, tmp_path):
     clear([home])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "others.sock"]
     assert not home.exists()
+
+
+def test_make_stop_runs_the_command_that_the_operator_is_told():
+    assert STOP.removeprefix("python ") in (ROOT / "Makefile").read_text()
