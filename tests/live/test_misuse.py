@@ -141,5 +141,7 @@ def test_a_journal_that_does_not_parse(examples, scratch, line, words):
         outcome = examples.run(scratch, "-q", "--stack", "external", "--mlflow-uri", url, "--sweep")
         with pytest.raises(BlockingIOError):
             server.accept()
-    refused(outcome, 4, f"ERROR: {file}", *words, "correct the line or remove the file", "nothing was touched", within=30)
+    refused(
+        outcome, 4, f"ERROR: {file}", *words, "correct the line or remove the file", "nothing was touched", within=30
+    )
     assert file.read_text() == "\n".join(lines) + "\n"
