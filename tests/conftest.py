@@ -5,7 +5,6 @@ import signal
 import pytest
 
 from fixtures.backends.private import private_stack
-from fixtures.core.files import ROOT
 from tests.containers.support import HERE, in_this_shell, lacking
 from tests.lifecycle.support import Checkout, Stub, open_folder
 
@@ -49,12 +48,8 @@ def real_stack(own_stack):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Say what was left out for want of an engine, and name the checks that no sabotage has shown to fail."""
+    """Say what was left out for want of an engine."""
     paths = [(config.invocation_params.dir / a.split("::")[0]).resolve() for a in config.args]
     if any(path in HERE.parents for path in paths) and (why := lacking(in_this_shell())):
         terminalreporter.section("tests/containers: DESELECTED")
         terminalreporter.line(f"{why}; `make engine` or `make images`, then make test ARGS=tests/containers")
-    unproven = (ROOT / "tests" / "unproven.txt").read_text().split()
-    terminalreporter.section(f"checks without a sabotage (tests/unproven.txt): {len(unproven)}")
-    for check in unproven:
-        terminalreporter.line(check)

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.clients.rest import ARTIFACTS
 from fixtures.clients.s3 import s3_finding
-from fixtures.core.outcomes import Finding, OutOfScope, expect
+from fixtures.core.outcomes import Finding, Lack, OutOfScope, expect
 from fixtures.core.uris import proxied_path
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -38,7 +38,9 @@ def folder(probe, make_run):
     """The path of a run's artifacts on the server's proxy."""
     uri = probe.ask("runs/get", {"run_id": make_run()})["run"]["info"]["artifact_uri"]
     if (path := proxied_path(uri)) is None:
-        raise OutOfScope("artifacts", f"artifacts of this server are not proxied: they lie at {uri.split(':')[0]}:")
+        raise OutOfScope(
+            Lack.PROXIED_ARTIFACTS, f"artifacts of this server are not proxied: they lie at {uri.split(':')[0]}:"
+        )
     return f"{ARTIFACTS}/{path}"
 
 

@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError
 from mlflow.exceptions import MlflowException
 
-from fixtures.core.outcomes import expect, expect_that
+from fixtures.core.outcomes import Symptom, expect, expect_that
 
 NOBODY = "0" * 32
 MISSING = {
@@ -102,7 +102,9 @@ def test_a_missing_artifact_is_a_404(probe, api, mlflow_client, make_run, tmp_pa
     run = make_run()
     what, route = f"missing artifact none.txt of run {run}", api.artifact_route(run, "none.txt")
     if route is not None:
-        expect(what, said(probe.get(route)), (404, "RESOURCE_DOES_NOT_EXIST"))
+        seen = said(probe.get(route))
+        symptom = Symptom.MISSING_ARTIFACT_IS_500 if seen == (500, "INTERNAL_ERROR") else None
+        expect(what, seen, (404, "RESOURCE_DOES_NOT_EXIST"), symptom=symptom)
         return
     with pytest.raises((MlflowException, ClientError, OSError)) as error:
         mlflow_client.download_artifacts(run, "none.txt", str(tmp_path))

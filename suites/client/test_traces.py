@@ -4,7 +4,7 @@ import mlflow
 import pytest
 from packaging.version import Version
 
-from fixtures.core.outcomes import OutOfScope, expect, expect_that
+from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that
 
 FIRST = Version("3.2.0")  # older servers have no /api/3.0/mlflow/traces, which the client here speaks
 
@@ -14,7 +14,7 @@ def trace_id(api, make_experiment, monkeypatch):
     """A trace of two spans in an experiment of ours, sent and flushed."""
     monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")  # no thread is left to talk at the end of the run
     if api.version < FIRST:
-        raise OutOfScope("traces", f"MLflow {api.version} has not the trace API of this client")
+        raise OutOfScope(Lack.TRACES, f"MLflow {api.version} has not the trace API of this client")
     parent = mlflow.start_span_no_context("answer ü", inputs={"question": "why?"}, experiment_id=make_experiment())
     child = mlflow.start_span_no_context("look up", parent_span=parent, span_type="RETRIEVER", inputs={"k": 3})
     child.end(outputs=["日本", 0.1])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.core.outcomes import OutOfScope, expect_that
+from fixtures.core.outcomes import Lack, OutOfScope, expect_that
 from fixtures.core.uris import proxied_path
 from fixtures.preflight.canary import need
 from fixtures.preflight.existing import Newest
@@ -55,6 +55,6 @@ def models(stack, probe, unique):
         asked["filter"] = f"name = '{name}'"
     found = probe.ask("registered-models/search", asked).get("registered_models", [])
     if stack.read_only and not found:
-        raise OutOfScope("models", "the registry holds no model")
+        raise OutOfScope(Lack.MODELS, "the registry holds no model")
     expect_that(found, f"models with {asked.get('filter', 'any name')}", "one at least", found)
     return [need(model, "name") for model in found]

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from fixtures.core.outcomes import Finding, NotProven, OutOfScope, expect_that, text
+from fixtures.core.outcomes import Finding, Lack, NotProven, OutOfScope, expect_that, text
 from fixtures.core.uris import PROXIED_SCHEMES, STORE_SCHEMES, proxied_path
 from fixtures.preflight.canary import must_answer, need
 from fixtures.preflight.deployment import on_local_disk
@@ -34,7 +34,7 @@ def test_artifact_proxy_does_not_keep_files_on_its_own_disk(stack, probe, new_ru
     _, root = new_run()
     path = proxied_path(root)
     if path is None:
-        raise OutOfScope("proxied-artifacts", f"clients keep artifacts in {root} themselves")
+        raise OutOfScope(Lack.PROXIED_ARTIFACTS, f"clients keep artifacts in {root} themselves")
     try:
         local = on_local_disk(probe, f"{path}/none.bin")
     except Finding as error:

@@ -27,7 +27,9 @@ def test_canary_run_passes_the_whole_deep_path(canary, note):
         note(line)
     if canary.broken is not None:
         seen = f"{canary.broken.seen}; /health says {canary.health}"
-        raise Finding(f"canary, step '{canary.step}': {canary.broken.what}", canary.broken.expected, seen)
+        raise Finding(
+            f"canary, step '{canary.step}': {canary.broken.what}", canary.broken.expected, seen
+        ) from canary.broken
 
 
 def test_health_does_not_hide_a_broken_deep_path(canary):
@@ -38,7 +40,9 @@ def test_health_does_not_hide_a_broken_deep_path(canary):
     """
     if canary.broken is not None and canary.health == "OK":
         seen = f"/health says OK but the canary failed at step '{canary.step}': {canary.broken}"
-        raise Finding("/health and the deep path", "/health is red while the deep path is broken", seen)
+        raise Finding(
+            "/health and the deep path", "/health is red while the deep path is broken", seen
+        ) from canary.broken
     if canary.broken is None and canary.health != "OK":
         raise Finding("/health and the deep path", "OK, as the deep path works", canary.health)
 

@@ -5,7 +5,7 @@ import re
 import psycopg2
 import pytest
 
-from fixtures.core.outcomes import Finding, OutOfScope, expect_that, text
+from fixtures.core.outcomes import Finding, Lack, OutOfScope, expect_that, text
 
 THREADS = 40  # request threads of one uvicorn worker (anyio's default)
 ENGINES = 2  # tracking store and registry store each keep a pool
@@ -94,7 +94,7 @@ def test_pool_has_a_connection_for_every_request_thread(stack, probe):
     answer = probe.get("/health")
     kind = f"{answer.headers.get('Server', '')} {answer.headers.get('Content-Type', '')}"
     if not re.search("uvicorn|text/plain", kind):  # Flask's own /health, under gunicorn or waitress, is text/html
-        raise OutOfScope("request-threads", f"not seen to run under uvicorn ({kind.strip()}): threads unknown")
+        raise OutOfScope(Lack.REQUEST_THREADS, f"not seen to run under uvicorn ({kind.strip()}): threads unknown")
     need = stack.workers * ENGINES * (THREADS + 5)
     remedy = (
         f"set MLFLOW_SQLALCHEMYSTORE_POOL_SIZE={THREADS + 5} on the server; with {stack.workers} workers and MLflow's "
@@ -115,7 +115,7 @@ def test_no_session_sits_idle_in_a_transaction(sql):
     expect_that(not idle, "sessions idle in a transaction for more than 10 s", "none", "; ".join(idle))
     if hidden := sql.value(HIDDEN):
         raise OutOfScope(
-            "pg_monitor", f"{hidden} sessions of other roles are hidden; GRANT pg_monitor to the door's role"
+            Lack.PG_MONITOR, f"{hidden} sessions of other roles are hidden; GRANT pg_monitor to the door's role"
         )
 
 
@@ -129,5 +129,5 @@ def test_database_uri_names_its_driver(stack):
     scheme = stack.db_uri.partition("://")[0]
     driver = scheme.partition("+")[2]
     if not driver and not stack.ours:
-        raise OutOfScope("backend-uri", f"the server's own URI is not known; that of our door is bare ({scheme}://)")
+        raise OutOfScope(Lack.BACKEND_URI, f"the server's own URI is not known; that of our door is bare ({scheme}://)")
     expect_that(driver in DRIVERS, f"driver of {scheme}://", f"one of {', '.join(DRIVERS)}", driver or "none named")

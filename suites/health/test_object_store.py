@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fixtures.clients.doors import digest
 from fixtures.clients.s3 import s3_finding
-from fixtures.core.outcomes import OutOfScope, expect
+from fixtures.core.outcomes import Lack, OutOfScope, expect
 
 pytestmark = pytest.mark.requires("s3")
 
@@ -24,7 +24,7 @@ def writing_keys(s3):
         s3.client.delete_object(Bucket=s3.bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] == "AccessDenied" and s3.where.prefix is not None:
-            raise OutOfScope("s3-write", "the declared S3 keys may only read; the server's own do write") from None
+            raise OutOfScope(Lack.S3_WRITE, "the declared S3 keys may only read; the server's own do write") from None
     except BotoCoreError:
         return  # the check itself will say so
 

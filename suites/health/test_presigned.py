@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.core.outcomes import OutOfScope, expect_that
+from fixtures.core.outcomes import Lack, OutOfScope, expect_that
 from fixtures.stack import Presigned
 
 
@@ -14,6 +14,6 @@ def test_presigned_downloads_reach_the_object_store(stack):
     then set MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD=false for every client.
     """
     if stack.presigned in (Presigned.NOT_OFFERED, Presigned.UNKNOWN):
-        raise OutOfScope("presigned", "the server signs no URLs for downloads")
+        raise OutOfScope(Lack.PRESIGNED, "the server signs no URLs for downloads")
     what, seen = "a download by the URL that the server signed, from here", stack.facts["presigned downloads"]
     expect_that(stack.presigned is Presigned.FETCHED, what, Presigned.FETCHED.value, seen)

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from fixtures.clients.rest import ARTIFACTS
-from fixtures.core.outcomes import OutOfScope, expect, expect_that
+from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that
 from fixtures.preflight.canary import experiment_name, must_answer, need
 
 pytestmark = pytest.mark.read_only
@@ -35,7 +35,7 @@ def test_newest_run_reads_back_as_it_is_stored(probe, newest, doors):
     Remedy: look in the server's log for runs/get; compare table params with the answer.
     """
     if not newest.run:
-        raise OutOfScope("runs", "its newest experiments hold no run")
+        raise OutOfScope(Lack.RUNS, "its newest experiments hold no run")
     run = need(probe.ask("runs/get", {"run_id": newest.run}), "run")
     seen = sorted((p["key"], p["value"]) for p in need(run, "data").get("params", []))
     stage = need(run, "info", "lifecycle_stage")
@@ -51,7 +51,7 @@ def test_newest_artifact_can_be_fetched(probe, newest, doors):
     """
     small = sorted((size, path) for path, size in newest.files if size <= LARGEST)
     if not small or not newest.proxied:
-        raise OutOfScope("artifacts", "the newest runs hold no file that the server serves and that is small enough")
+        raise OutOfScope(Lack.FILES, "the newest runs hold no file that the server serves and that is small enough")
     size, path = small[0]
     at = f"{newest.proxied[0].rpartition('/artifacts/')[0]}/artifacts/{path}"
     answer = probe.get(f"{ARTIFACTS}/{at}")

@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.clients.doors import digest
 from fixtures.clients.rest import ARTIFACTS
-from fixtures.core.outcomes import OutOfScope, expect, expect_that, text
+from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that, text
 from fixtures.core.uris import proxied_path
 from fixtures.preflight.canary import experiment_name, need
 
@@ -60,7 +60,7 @@ def test_artifact_is_read_by_every_worker(probe, new_run, unique):
     (_, root), content = new_run(), unique("shared").encode() * 20
     path = proxied_path(root)
     if path is None:
-        raise OutOfScope("proxied-artifacts", f"clients fetch artifacts from {root} themselves")
+        raise OutOfScope(Lack.PROXIED_ARTIFACTS, f"clients fetch artifacts from {root} themselves")
     probe.put_artifact(f"{path}/shared.txt", content)
 
     def ask():

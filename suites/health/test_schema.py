@@ -4,7 +4,7 @@ from importlib import metadata
 
 import pytest
 
-from fixtures.core.outcomes import OutOfScope, expect, expect_that
+from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that
 from fixtures.preflight.schema_heads import head_for
 
 pytestmark = [pytest.mark.requires("sql"), pytest.mark.read_only]
@@ -136,7 +136,7 @@ def test_schema_revision_is_the_one_the_server_expects(stack, sql):
     expect_that(len(found) == 1, "rows of alembic_version", "exactly one revision", found)
     head = head_for(stack.versions["mlflow"])
     if head is None:
-        raise OutOfScope("schema-head", f"the revision of MLflow {stack.versions['mlflow']} is not known to us")
+        raise OutOfScope(Lack.SCHEMA_HEAD, f"the revision of MLflow {stack.versions['mlflow']} is not known to us")
     expect(f"revision of the schema for MLflow {stack.versions['mlflow']}", found[0], head)
 
 

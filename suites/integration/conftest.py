@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from packaging.version import Version
 
 from fixtures.checks.samples import reachable_root
-from fixtures.core.outcomes import Finding, OutOfScope
+from fixtures.core.outcomes import Finding, Lack, OutOfScope
 from fixtures.workflow.train import Trained, train
 
 COMMIT = "4f9c0e1d5a3b7286e0c1d2f3a4b5968778695a4b"
@@ -90,7 +90,7 @@ def logged_models(has_logged_models, stack) -> None:
     """For claims about log_model itself: out of scope where the server is too old for it."""
     if not has_logged_models:
         raise OutOfScope(
-            "client-skew",
+            Lack.CLIENT_SKEW,
             f"log_model of client {mlflow.__version__} needs a server of MLflow 3, this is {stack.versions['mlflow']}"
             " (mlflow issue 16215)",
         )

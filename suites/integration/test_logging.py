@@ -10,7 +10,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 from sklearn.linear_model import Ridge
 
-from fixtures.core.outcomes import Finding, expect, text
+from fixtures.clients.mlflow_errors import find_common_symptom, find_symptom
+from fixtures.core.outcomes import Finding, Symptom, expect, text
 from fixtures.workflow.train import train
 
 TRAININGS = 6
@@ -61,7 +62,8 @@ def test_file_beside_the_model_is_in_its_versions(logged_models, log_model, shar
         (folder := tmp_path / uri.partition(":")[0]).mkdir()
         got = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
         seen.append(sorted(file.name for file in got.rglob("*") if file.suffix in (".json", ".pkl")))
-    expect(f"files of {' and of '.join(uris)}", seen, [["model.pkl", "thresholds.json"]] * 2)
+    symptom = Symptom.FILE_BESIDE_MODEL_IS_LOST if seen == [["model.pkl", "thresholds.json"], ["model.pkl"]] else None
+    expect(f"files of {' and of '.join(uris)}", seen, [["model.pkl", "thresholds.json"]] * 2, symptom=symptom)
 
 
 @pytest.mark.known_issue("F87")
@@ -76,8 +78,8 @@ def test_default_format_of_this_client_takes_a_random_forest(log_model, differin
         try:
             log_model(trained.model, "default", **options)
         except MlflowException as error:
-            refusal = text(str(error), 300)
-            raise Finding("log_model(RandomForestClassifier) with this client's defaults", "stored", refusal) from None
+            what, symptom = "log_model(RandomForestClassifier) with this client's defaults", find_symptom(str(error))
+            raise Finding(what, "stored", text(str(error), 300), symptom=symptom) from None
     expect("rows predicted otherwise", differing(f"runs:/{run.info.run_id}/default", trained), [])
 
 
@@ -122,8 +124,9 @@ def test_runs_that_bring_one_new_data_set_at_once_keep_it(make_experiment, make_
     expect(f"runs of experiment {experiment} whose data set was acknowledged and is not there", lost, [])
     query = "SELECT count(*) FROM datasets WHERE experiment_id = %s"
     doors.rows_agree(f"data sets of experiment {experiment}", [(1,)], query, int(experiment))
-    refused = [text(answer.text, 200) for answer in answers if answer.status_code != 200]
-    expect(f"refusals of {TRAININGS} runs that brought one data set to experiment {experiment}", refused, [])
+    refused = [answer.text for answer in answers if answer.status_code != 200]
+    what = f"refusals of {TRAININGS} runs that brought one data set to experiment {experiment}"
+    expect(what, [text(words, 200) for words in refused], [], symptom=find_common_symptom(refused))
 
 
 def test_nested_runs_lead_to_their_parent(mlflow_client, make_experiment, unique, probe, doors):

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from fixtures.core.outcomes import OutOfScope, expect, expect_that
+from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that
 from fixtures.load import payloads
 from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, same, stored_once, summary
 from fixtures.load.judges import THREADS, WORKERS, latest
@@ -109,7 +109,7 @@ def test_no_session_stays_in_a_transaction_after_the_burst(burst, sql, note):
     """
     what, *_, sessions = burst
     if not sees_others(sql):
-        raise OutOfScope("sql", "the door's role may not see others' sessions; GRANT pg_read_all_stats TO it")
+        raise OutOfScope(Lack.PG_MONITOR, "the door's role may not see others' sessions; GRANT pg_read_all_stats TO it")
     most, longest = sessions.idle
     note(f"meanwhile at most {most} at once, the longest for {longest:.2g} s, in {len(sessions.looks())} looks")
     expect(f"sessions left in a transaction by {what}", left_behind(sql, sessions), [])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fixtures.core.outcomes import expect, expect_that
+from fixtures.clients.mlflow_errors import find_common_symptom
+from fixtures.core.outcomes import Symptom, expect, expect_that
 from fixtures.load import payloads
 from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, stored_once
 from fixtures.load.experiment_race import race
@@ -72,9 +73,13 @@ def test_processes_that_set_a_new_experiment_log_to_it(racers, mlflow_client):
     """
     experiment, landed = racers
     expected = mlflow_client.get_experiment_by_name(experiment).experiment_id
-    expect("errors of the processes", [f"{r.name}: {r.error}" for r in landed if r.error], [])
-    strayed = [f"{r.name} ({r.run_id}) in experiment {r.experiment_id}" for r in landed if r.experiment_id != expected]
-    expect(f"runs of {PROCESSES} processes outside experiment {experiment} ({expected})", strayed, [])
+    symptom = find_common_symptom(r.error for r in landed if r.error)
+    expect("errors of the processes", [f"{r.name}: {r.error}" for r in landed if r.error], [], symptom=symptom)
+    outside = [r for r in landed if r.experiment_id != expected]
+    strayed = [f"{r.name} ({r.run_id}) in experiment {r.experiment_id}" for r in outside]
+    symptom = Symptom.RUN_LANDS_IN_DEFAULT if {r.experiment_id for r in outside} == {DEFAULT} else None
+    what = f"runs of {PROCESSES} processes outside experiment {experiment} ({expected})"
+    expect(what, strayed, [], symptom=symptom)
 
 
 def test_a_race_makes_one_experiment(racers, mlflow_client, doors):

@@ -11,6 +11,7 @@ CONFTEST = '''
 import os, sys, types
 from pathlib import Path
 import pytest
+from fixtures.core.reasons import Symptom
 from fixtures.verdict.known_issues import KnownIssue
 from fixtures.config.settings import Settings
 from fixtures.stack import Stack
@@ -41,7 +42,7 @@ pytest_plugins = ["fixtures.report.plugin"]
 import fixtures.verdict.known_issues
 link = "https://example.org/1"
 fixtures.verdict.known_issues.ISSUES = tuple(
-    KnownIssue(id, "", "3.0", "3.17.2", link, "A race.", "lost race") for id in ("F07", "F08")
+    KnownIssue(id, "", "3.0", "3.17.2", link, "A race.", Symptom.DEADLOCK) for id in ("F07", "F08")
 )
 
 
@@ -65,7 +66,7 @@ def pytest_sessionfinish(session):
 SUITE = '''
 import os, signal
 import pytest, requests
-from fixtures.core.outcomes import Finding, LostCapability, NotProven, OutOfScope, expect
+from fixtures.core.outcomes import Finding, Lack, LostCapability, NotProven, OutOfScope, Symptom, expect
 from fixtures.core.stash import NOTES, PROOF
 
 
@@ -115,7 +116,7 @@ def test_xfail():
 
 
 def test_no_door():
-    raise OutOfScope("sql", "not declared")
+    raise OutOfScope(Lack.SQL, "not declared")
 
 
 def test_lost():
@@ -139,7 +140,7 @@ def test_tear_down(bad_end):
 
 @pytest.mark.known_issue("F07")
 def test_race():
-    raise Finding("run", "here", "lost race")
+    raise Finding("run", "here", "lost race", symptom=Symptom.DEADLOCK)
 
 
 @pytest.mark.known_issue("F08")

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.checks.areas import AREAS, ON_DEMAND
-from fixtures.checks.catalog import checks, sentence_and_remedy, unknown_folders
+from fixtures.checks.catalog import checks, sentence_and_remedy
 
 SOURCE = '''
 import a_module_that_does_not_exist
@@ -63,14 +63,9 @@ def test_order_and_depth(project):
     assert ("full_depth" in found[1].marks, found[2].on_demand) == (True, True)
 
 
-def test_folders_that_are_no_area_are_named(project):
-    """They would run unmarked."""
-    assert unknown_folders(project) == ["odd"]
-
-
 def test_no_suites_no_checks(tmp_path):
     """A bare folder is no error."""
-    assert (checks(tmp_path), unknown_folders(tmp_path)) == ([], [])
+    assert checks(tmp_path) == []
 
 
 def test_what_runs_on_demand_is_an_area():

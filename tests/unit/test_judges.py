@@ -222,7 +222,7 @@ def test_deadlocks_of_new_metrics_are_a_known_issue_and_nothing_else_beside_them
     with pytest.raises(Finding) as found:
         nothing_refused(f"8 clients to run 3f of MLflow {version}", ops, STACK)
     assert "9 × 503 TEMPORARILY_UNAVAILABLE: (psycopg2.errors.DeadlockDetected)" in found.value.seen
-    assert known(issue("F39"), str(found.value), version)[0] == status
+    assert known(issue("F39"), True, found.value.symptom, version)[0] == status
 
 
 def test_latest_may_be_of_a_refused_request_that_was_stored_all_the_same():

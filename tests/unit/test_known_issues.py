@@ -1,11 +1,14 @@
 """The table of known issues: what it excuses, and what it never does."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fixtures.checks.catalog import checks
+from fixtures.clients.mlflow_errors import SYMPTOMS, find_common_symptom, find_symptom
+from fixtures.core.reasons import Symptom
 from fixtures.verdict.known_issues import ISSUES, KnownIssue, UnknownIssue, issue, judge
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,33 +19,75 @@ RACE = KnownIssue(
     last="3.17.2",
     link="https://example.org/1",
     reason="The loser of a race logs to Default.",
-    symptom=r"run \w+ .*experiment 0",
+    symptom=Symptom.RUN_LANDS_IN_DEFAULT,
+    since="3.5.0",
 )
-SEEN = "run 3f of the loser: expected experiment 7, seen experiment 0"
+SEEN = RACE.symptom
+SOURCES = [path.read_text() for room in ("suites", "fixtures") for path in (ROOT / room).rglob("*.py")]
 
 
 def test_the_symptom_in_range_is_excused():
     """Listed with its link, no finding."""
     reason = "F07: The loser of a race logs to Default. https://example.org/1"
-    assert judge(RACE, SEEN, "3.10.1") == ("known-issue", reason)
+    assert judge(RACE, True, SEEN, "3.10.1") == ("known-issue", reason)
 
 
 @pytest.mark.parametrize("version", ["3.8.9", "3.18.0", "3.18.0rc1", "", "unknown"])
 def test_outside_of_the_range_either_outcome_is_unsure(version):
     """A newer MLflow may have mended it; the operator's verdict does not depend on our table."""
-    for finding, status in ((SEEN, "known-issue"), (None, "pass")):
-        found, reason = judge(RACE, finding, version)
-        assert (found, "not yet verified for MLflow" in reason) == (status, True)
+    entry = replace(RACE, since=None)
+    for found, symptom, status in ((True, SEEN, "known-issue"), (False, None, "pass")):
+        became, reason = judge(entry, found, symptom, version)
+        assert (became, "not yet verified for MLflow" in reason) == (status, True)
 
 
 def test_another_finding_counts():
     """Only the symptom is excused, not the check."""
-    assert judge(RACE, "connection refused", "3.17.2")[0] == "fail"
+    assert judge(RACE, True, None, "3.17.2") == ("fail", "not the symptom of known issue F07")
+
+
+@pytest.mark.parametrize("entry", ISSUES, ids=lambda entry: entry.id)
+def test_an_entry_excuses_its_own_symptom_only(entry):
+    """On a version on which it was verified; one with another symptom excuses nothing of this check."""
+    assert judge(entry, True, entry.symptom, entry.last)[0] == "known-issue"
+    other = next(symptom for symptom in Symptom if symptom is not entry.symptom)
+    assert judge(replace(entry, symptom=other), True, entry.symptom, entry.last)[0] == "fail"
+
+
+@pytest.mark.parametrize(("version", "status"), [("3.4.2", "fail"), ("3.5.0", "known-issue"), ("3.20.0", "fail")])
+def test_before_and_after_the_versions_that_have_it_the_symptom_is_a_finding(version, status):
+    """An upgrade is the remedy there."""
+    assert judge(replace(RACE, fixed="3.20.0"), True, SEEN, version)[0] == status
+
+
+def test_every_symptom_is_raised_somewhere_and_stands_in_one_entry():
+    """One that nothing carries would excuse nothing."""
+    carried = {s for s in Symptom if any(f"Symptom.{s.name}" in text for text in SOURCES if "ISSUES:" not in text)}
+    assert sorted(set(Symptom) - carried) == []
+    assert sorted(entry.symptom for entry in ISSUES) == sorted(Symptom)
+
+
+WORDS = {
+    Symptom.RUN_LANDS_IN_DEFAULT: "INVALID_PARAMETER_VALUE: The experiment 0 must be in the 'active' state.",
+    Symptom.DEADLOCK: "TEMPORARILY_UNAVAILABLE: (psycopg2.errors.DeadlockDetected) deadlock detected",
+    Symptom.REGISTRATIONS_COLLIDE: "Model Version creation error (name=m). Giving up after 3 attempts.",
+    Symptom.UNTRUSTED_TYPES: "The saved sklearn model references untrusted types ['sklearn.tree._tree.Tree']",
+    Symptom.DATA_SETS_COLLIDE: '{"error_code": "BAD_REQUEST", "message": "(psycopg2.errors.UniqueViolation)"}',
+}
+
+
+@pytest.mark.parametrize("symptom", SYMPTOMS)
+def test_what_mlflow_itself_says_is_read_in_one_place(symptom):
+    """Each pattern knows its own words, and one other line makes a finding of all."""
+    assert find_symptom(WORDS[symptom]) is symptom
+    assert find_common_symptom([WORDS[symptom]] * 2) is symptom
+    assert find_common_symptom([WORDS[symptom], "no such run"]) is None
+    assert find_common_symptom([]) is None
 
 
 def test_a_pass_is_noted():
     """Somebody may strike the entry."""
-    assert judge(RACE, None, "3.17.2") == ("pass", "known issue F07 not seen")
+    assert judge(RACE, False, None, "3.17.2") == ("pass", "known issue F07 not seen")
 
 
 def test_unknown_ids_are_refused_with_the_known_ones():

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.checks.catalog import checks
-from fixtures.checks.selection import BREAKS, FULL, MAKES, NEEDS_LOAD, Permission, asked_for, below_suites, chosen
+from fixtures.checks.selection import Permission, Withheld, asked_for, below_suites, chosen
 from fixtures.core.files import ROOT
 
 OURS = Permission(full=True)
@@ -15,27 +15,27 @@ READING = Permission(external=True, read_only=True)
 @pytest.mark.parametrize("allowed", [DEFAULT, LOAD, READING])
 @pytest.mark.parametrize("area", ["health", "client", "load", "durability"])
 def test_what_breaks_its_stack_never_runs_on_a_server_that_is_not_ours(allowed, area):
-    assert allowed.withheld(area, {"destructive"}) == BREAKS
-    assert allowed.withheld(area, {"destructive", "read_only", "survey"}) == BREAKS
+    assert allowed.withheld(area, {"destructive"}) is Withheld.BREAKS
+    assert allowed.withheld(area, {"destructive", "read_only", "survey"}) is Withheld.BREAKS
     assert OURS.withheld(area, {"destructive"}) is None
 
 
 @pytest.mark.parametrize(
     ("allowed", "area", "marks", "why"),
     [
-        (DEFAULT, "load", set(), NEEDS_LOAD),
-        (DEFAULT, "benchmark", set(), NEEDS_LOAD),
+        (DEFAULT, "load", set(), Withheld.NEEDS_LOAD),
+        (DEFAULT, "benchmark", set(), Withheld.NEEDS_LOAD),
         (DEFAULT, "client", set(), None),
-        (DEFAULT, "client", {"full_depth"}, FULL),
+        (DEFAULT, "client", {"full_depth"}, Withheld.FULL),
         (LOAD, "load", {"full_depth"}, None),
-        (READING, "health", set(), MAKES),
+        (READING, "health", set(), Withheld.MAKES),
         (READING, "health", {"read_only"}, None),
-        (READING, "load", {"read_only"}, NEEDS_LOAD),
+        (READING, "load", {"read_only"}, Withheld.NEEDS_LOAD),
         (Permission(), "load", set(), None),
     ],
 )
 def test_the_rest_is_as_the_operator_allows(allowed, area, marks, why):
-    assert allowed.withheld(area, marks) == why
+    assert allowed.withheld(area, marks) is why
 
 
 @pytest.mark.parametrize(

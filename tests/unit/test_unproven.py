@@ -1,28 +1,15 @@
-"""Every check is caught out by a sabotage, or stands in tests/unproven.txt; the list may only shrink."""
+"""Every check is caught out by a sabotage."""
 
 from fixtures.checks.catalog import checks
 from fixtures.core.files import ROOT
 from tests.sabotage.raids import PROVEN, RAIDS
 
-MOST = 0  # how many checks may stand in the list: lower it whenever one leaves
-LISTED = (ROOT / "tests" / "unproven.txt").read_text().split()
 ALL = [check.id for check in checks(ROOT)]
 
 
-def test_every_check_is_proven_or_listed():
+def test_every_check_is_proven():
     """A new check needs a sabotage."""
-    assert [check for check in ALL if check not in PROVEN and check not in LISTED] == []
-
-
-def test_the_list_is_not_stale():
-    """What is proven, or gone, leaves the list."""
-    assert [check for check in LISTED if check in PROVEN or check not in ALL] == []
-    assert len(LISTED) == len(set(LISTED))
-
-
-def test_the_list_only_shrinks():
-    """It has as many lines as the constant says."""
-    assert len(LISTED) == MOST
+    assert [check for check in ALL if check not in PROVEN] == []
 
 
 def test_sabotages_name_checks_that_exist():
