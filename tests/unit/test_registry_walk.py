@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.config.options import Walk
+from fixtures.config.readers import Walk
 from fixtures.core.outcomes import Finding, NotProven
 from fixtures.registry import state_machine, trail
 from fixtures.registry.expected import Version

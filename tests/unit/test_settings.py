@@ -3,9 +3,8 @@
 import pytest
 
 from fixtures.config.environment import cleanse, joined
-from fixtures.config.options import OPTIONS, Walk
-from fixtures.config.readers import refuse_unwritable
-from fixtures.config.settings import Settings, Usage, passwords, redact_uri, resolve
+from fixtures.config.readers import Walk, refuse_unwritable
+from fixtures.config.settings import OPTIONS, Settings, Usage, passwords, redact_uri, resolve
 from fixtures.core.handover import load_record, save_record
 from fixtures.load.plugin import refuse_bad_files
 
