@@ -1,10 +1,14 @@
 """Options and environment become settings: precedence, refusals, secrets."""
 
+import subprocess
+import sys
+
 import pytest
 
 from fixtures.config.environment import cleanse, joined
 from fixtures.config.readers import Walk, refuse_unwritable
 from fixtures.config.settings import OPTIONS, Settings, Usage, passwords, redact_uri, resolve
+from fixtures.core.files import ROOT
 from fixtures.core.handover import load_record, save_record
 from fixtures.load.plugin import refuse_bad_files
 
@@ -204,6 +208,32 @@ def test_options_and_values_reach_workers_as_one_word():
     given = ["suites/health", "--report-dir", "/tmp/out", "--stack=embedded", "--keep-stack", "-k", "x", "--depth"]
     expected = ("suites/health", "--report-dir=/tmp/out", "--stack=embedded", "--keep-stack", "-k", "x", "--depth")
     assert joined(given, {"--report-dir", "--stack", "--depth"}) == expected
+
+
+def test_a_variable_for_another_kind_of_stack_is_not_read(tmp_path):
+    stray = {"READINESS_AUTH": "nonsense", "READINESS_MLFLOW_PORT": "nonsense", "READINESS_STORE": "seaweedfs"}
+    found = settings(tmp_path, stray, **EXTERNAL)
+    assert (found.auth, found.mlflow_port, found.store) == ("none", None, "minio")
+    assert settings(tmp_path, {"READINESS_STORE": "seaweedfs"}, stack="compose").store == "minio"
+    assert settings(tmp_path, {"READINESS_MAX_RUNS": "nonsense"}).max_runs is None
+
+
+def test_other_databases_are_named_and_not_entered(tmp_path):
+    found = settings(tmp_path, **EXTERNAL, db_uri="mysql+pymysql://u:canary@h/d")
+    assert (found.db_uri, found.db_kind) == (None, "MySQL")
+    assert "canary" in found.secrets
+
+
+def test_a_certificate_that_is_not_verified_is_warned_of(tmp_path):
+    found = settings(tmp_path, {"MLFLOW_TRACKING_INSECURE_TLS": "true"}, **EXTERNAL)
+    assert found.warnings == ("MLFLOW_TRACKING_INSECURE_TLS: the server's certificate is not verified",)
+
+
+def test_configuration_imports_nothing_heavy():
+    heavy = ("boto3", "matplotlib", "mlflow", "numpy", "scipy")
+    code = f"import sys, fixtures.config.settings; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_load_has_a_budget_of_its_own_for_each_scale(tmp_path):
