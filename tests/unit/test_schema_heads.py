@@ -10,6 +10,7 @@ import pytest
 from packaging.version import Version
 
 from fixtures.preflight import schema_heads
+from fixtures.tools import schema_heads as tool
 
 LISTING = "mlflow (3.1.0)\nAvailable versions: 3.1.0, 3.1.0rc0, 3.0.1, 2.16.0, 2.15.1, 1.13\n  INSTALLED: 3.1.0"
 
@@ -33,36 +34,36 @@ def test_unknown_release_has_none(version):
 
 def test_head_of_a_line():
     """The end of a simple chain is the head, whatever the order of the files; others are passed over."""
-    assert schema_heads.head_of([migration("b", "a"), "", migration("a", None)]) == "b"
+    assert tool.find_head([migration("b", "a"), "", migration("a", None)]) == "b"
 
 
 def test_head_of_a_merge():
     """Both parents of a merge are used up, with annotated names too."""
     merge = 'revision: str = "m"\ndown_revision: tuple[str, ...] | None = ("b", "c")\n'
     files = [migration("a", None), migration("b", "a"), migration("c", "a"), merge]
-    assert schema_heads.head_of(files) == "m"
+    assert tool.find_head(files) == "m"
 
 
 @pytest.mark.parametrize("files", [[], [migration("a", None), migration("b", "a"), migration("c", "a")]])
 def test_other_than_one_head_is_an_error(files):
     """A folder without migrations or with two open branches is reported, not guessed at."""
     with pytest.raises(ValueError, match="expected one head"):
-        schema_heads.head_of(files)
+        tool.find_head(files)
 
 
 def test_head_in_a_wheel(tmp_path):
     """Only the migrations of the wheel count."""
     with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
-        archive.writestr(f"{schema_heads.MIGRATIONS}/b_two.py", migration("b", "a"))
-        archive.writestr(f"{schema_heads.MIGRATIONS}/a_one.py", migration("a", None))
+        archive.writestr(f"{tool.MIGRATIONS}/b_two.py", migration("b", "a"))
+        archive.writestr(f"{tool.MIGRATIONS}/a_one.py", migration("a", None))
         archive.writestr("mlflow/store/other/c.py", migration("c", "b"))
-    assert schema_heads.head_in_wheel(tmp_path / "x.whl") == "b"
+    assert tool.find_head_in_wheel(tmp_path / "x.whl") == "b"
 
 
 def test_releases_wanted():
     """Final releases between the two ends, oldest first."""
-    assert schema_heads.releases(LISTING, "3.0.1") == ["2.16.0", "3.0.1"]
-    assert schema_heads.releases(LISTING, "3.1.0") == ["2.16.0", "3.0.1", "3.1.0"]
+    assert tool.list_releases(LISTING, "3.0.1") == ["2.16.0", "3.0.1"]
+    assert tool.list_releases(LISTING, "3.1.0") == ["2.16.0", "3.0.1", "3.1.0"]
 
 
 def test_the_file_is_well_formed():
@@ -70,7 +71,7 @@ def test_the_file_is_well_formed():
     heads = schema_heads.known_heads()
     versions = [Version(v) for v in heads]
     assert versions == sorted(versions)
-    assert str(versions[0]) == schema_heads.FIRST
+    assert str(versions[0]) == tool.FIRST_RELEASE
     assert not [v for v in heads if Version(v).is_prerelease or str(Version(v)) != v]
     # One release of MLflow has a revision of 13 digits.
     assert not [head for head in heads.values() if not re.fullmatch(r"[0-9a-z]{12,13}", head)]
@@ -79,6 +80,6 @@ def test_the_file_is_well_formed():
 def test_the_installed_mlflow_agrees():
     """The migrations on this machine end where the file says (else run the update)."""
     spec = importlib.util.find_spec("mlflow")
-    folder = Path(spec.origin).parents[1] / schema_heads.MIGRATIONS
-    shipped = schema_heads.head_of(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
+    folder = Path(spec.origin).parents[1] / tool.MIGRATIONS
+    shipped = tool.find_head(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
     assert schema_heads.head_for(importlib.metadata.version("mlflow")) == shipped
