@@ -7,7 +7,7 @@ import pytest
 from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that
 from fixtures.load import payloads
 from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, same, stored_once, summary
-from fixtures.load.judges import THREADS, WORKERS, latest
+from fixtures.load.judges import DEFAULT_WORKERS, THREADS, latest
 from fixtures.load.latency import Measured
 from fixtures.load.sessions import IDLE_SECONDS, Sessions, left_behind, sees_others
 
@@ -18,7 +18,7 @@ MOST = 320  # clients; a larger server is full as well when a few of its workers
 @pytest.fixture(scope="module")
 def burst(stack, load, target, make_experiment, unique):
     """(what, history, run ids, sessions): forty clients a worker, with /health and a one-row read beside them."""
-    clients = min((stack.workers or WORKERS) * THREADS, MOST)
+    clients = min((stack.workers or DEFAULT_WORKERS) * THREADS, MOST)
     runs = payloads.make_runs(target, make_experiment(), [unique("burst") for _ in range(clients)])
     watch = [payloads.health(), payloads.ask("runs/get", {"run_id": runs[0]})]
     with Sessions(stack.db_uri) if stack.db_uri else contextlib.nullcontext() as sessions:

@@ -7,7 +7,7 @@ from fixtures.load import payloads
 from fixtures.load.arrivals import Arrivals, constant
 from fixtures.load.assertions import all_answered, keeps, nothing_refused, summary
 from fixtures.load.engine import BURST_SECONDS, TROUBLES
-from fixtures.load.judges import THREADS, WORKERS, groups, listed
+from fixtures.load.judges import DEFAULT_WORKERS, THREADS, groups, listed
 from fixtures.load.latency import Measured
 from fixtures.load.limits import BESIDE, Limits
 
@@ -26,7 +26,7 @@ def beside(stack, load, target, make_experiment, unique):
     small = payloads.make_runs(target, make_experiment(), [unique("small")])[0]
     count = max(round(RATE * SECONDS * load.scale), load.limits.get(BESIDE, Limits()).needed)
     reads = Arrivals([payloads.read(small)] * count, constant(RATE, count))
-    clients = min((stack.workers or WORKERS) * THREADS, MOST)
+    clients = min((stack.workers or DEFAULT_WORKERS) * THREADS, MOST)
     searches = [[payloads.search(experiment, RUNS)] * load.scale] * clients
     time = {"limit": BURST_SECONDS * load.scale + count / RATE}
     alone = load.drive(arrivals=[reads], **time)

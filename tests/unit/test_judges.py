@@ -55,7 +55,7 @@ def test_changed_is_another_value_at_the_same_place():
     assert found.changed == ((row(1), row(1, 0.7)),)
     assert not found.lost
     assert not found.unexpected
-    assert "1 changed: loss step 1 of run r1 (0.7, 1001) where (0.5, 1001) was meant" in str(found)
+    assert "1 changed: loss step 1 of run r1 (0.7, 1001) instead of (0.5, 1001)" in str(found)
 
 
 def test_duplicated_is_stored_more_often_than_offered():
