@@ -13,7 +13,7 @@ RUN := env -u PYTHONDONTWRITEBYTECODE $(PY)
 EARLY := -c pytest.ini -p fixtures.config.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help ready test lint watch sweep stop lock clean
+.PHONY: help ready test test-all lint watch sweep stop lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s  %s\n", $$1, $$2}' Makefile
@@ -30,7 +30,10 @@ ready: $(STAMP) ## may this server go live? the readiness suites on the default 
 bench: $(STAMP) ## figures on demand, alone on the machine: make bench ARGS="--baseline FILE" (docs/benchmark.md)
 	@$(RUN) -m pytest $(EARLY) suites/benchmark $(ARGS)
 
-test: $(STAMP) $(LOCUST) ## the project's own tests, sabotage included
+test: $(STAMP) $(LOCUST) ## the project's own tests, sabotage included, but for a few slow ones
+	@$(RUN) -m pytest tests -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
+
+test-all: $(STAMP) $(LOCUST) ## all of them (docs/development.md)
 	@$(RUN) -m pytest tests -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## ruff and mypy

@@ -7,6 +7,7 @@ import pytest
 from fixtures.backends.private import private_stack
 from tests.containers.support import HERE, in_this_shell, lacking
 from tests.lifecycle.support import Checkout, Stub, open_folder
+from tests.warm import open_server_starter
 
 collect_ignore = ["examples"]
 # A job in the background of a script is begun with Ctrl-C ignored, and so would be all that the tests start.
@@ -47,9 +48,42 @@ def real_stack(own_stack):
     return own_stack[0]
 
 
+@pytest.fixture(scope="session")
+def server_starter():
+    """Starts real MLflow servers that are there at once, for tests of something else than a server's start."""
+    with open_server_starter() as found:
+        yield found
+
+
+left_out: set[str] = set()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: a test of `make test-all` only; docs/development.md says why")
+
+
+def pytest_deselected(items):
+    left_out.update(item.nodeid for item in items if item.get_closest_marker("slow"))
+
+
+def pytest_sessionfinish(session):
+    """An xdist worker tells the controller, which collects nothing itself."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = sorted(left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    left_out.update(getattr(node, "workeroutput", {}).get("left_out", []))
+
+
 def pytest_terminal_summary(terminalreporter, config):
-    """Say what was left out for want of an engine."""
+    """Say what was left out, as slow or for want of an engine."""
     paths = [(config.invocation_params.dir / a.split("::")[0]).resolve() for a in config.args]
     if any(path in HERE.parents for path in paths) and (why := lacking(in_this_shell())):
         terminalreporter.section("tests/containers: DESELECTED")
         terminalreporter.line(f"{why}; `make engine` or `make images`, then make test ARGS=tests/containers")
+    if left_out:
+        terminalreporter.section(f"tests that only `make test-all` runs, slow: {len(left_out)}")
+        for test in sorted(left_out):
+            terminalreporter.line(test)

@@ -8,16 +8,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from fixtures.core.files import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.stack import Stack
 from tests.lifecycle.support import belonging, crowd
-from tests.live import victim
 from tests.live.neighbour import bucket
 from tests.sabotage import forked
 from tests.sabotage.harness import clean_environment
@@ -74,6 +75,7 @@ class Operator:
     folder: Path
     uri: str = ""
     endpoint: str = ""
+    sessions: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.uri = self.uri or self.stack.mlflow_uri
@@ -111,7 +113,7 @@ class Operator:
 
     def run(self, *words: str) -> int:
         """The exit code of pytest with these further words."""
-        return forked.run(*self.aim(*words), SECONDS)
+        return forked.finish(self.begin(*words), self.folder / "output", SECONDS)
 
     def report(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.reports / "readiness.json").read_text())
@@ -120,8 +122,8 @@ class Operator:
     def begin(self, *words: str) -> Any:
         """The same as a process that leads a group of its own, under way."""
         (self.folder / "output").unlink(missing_ok=True)
-        process = forked.SERVER.Process(target=victim.main, args=self.aim(*words))
-        process.start()
+        process = forked.begin(*self.aim(*words))
+        self.sessions.append(process.pid)
         return process
 
     def until(self, what: str, true: Callable[[], object], process: Any = None) -> None:
@@ -140,7 +142,18 @@ class Operator:
 
     def left(self) -> list[str]:
         found = [str(path) for path in self.temporary.glob("*readiness*")]
+        found += [f"process {process.pid} of a run" for process in in_sessions(self.sessions)]
         return found + [" ".join(words) for words in belonging(self.folder).values()]
+
+
+def in_sessions(leaders: list[int]) -> list[psutil.Process]:
+    """Living processes of the sessions that these led: a run's own, and its xdist workers."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) in leaders and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Servers that keep artifacts where we have no door: said as a fact, the API checks run, nothing is written here."""
 
-import sys
 from contextlib import contextmanager
 
 import pytest
@@ -12,7 +11,6 @@ from fixtures.backends.server import answers
 from fixtures.config.settings import Settings, resolve
 from fixtures.core.waiting import wait_for
 from fixtures.preflight.deployment import look, of_the_root, reachable
-from fixtures.processes.child import start
 from fixtures.processes.ports import Ports
 from fixtures.stack import Stack
 from tests.live.runs import live
@@ -31,12 +29,12 @@ ROOT_CHECK = "test_artifact_root.py::test_new_experiments_get_an_object_store_or
 
 
 @contextmanager
-def server(begin, name, root):
+def server(begin, starter, name, root):
     """The URL of a real MLflow server on SQLite whose clients keep artifacts below `root` themselves."""
     port, store = begin.ports.take(), begin.home / f"{name}.sqlite"
-    argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    argv += ["--backend-store-uri", f"sqlite:///{store}", "--no-serve-artifacts", "--default-artifact-root", root]
-    child = start(name, argv, begin.home, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    words = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    words += ["--backend-store-uri", f"sqlite:///{store}", "--no-serve-artifacts", "--default-artifact-root", root]
+    child = starter.start_server(name, words, begin.home, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
     try:
         wait_for(name, lambda: answers(port), 120, ended=child.ended, log=child.log)
         yield f"http://127.0.0.1:{port}"
@@ -67,10 +65,10 @@ def lacking(ended, capability):
     return {c["id"].partition("::")[0].removeprefix("suites/") for c in found}
 
 
-def test_a_bucket_of_another_kind_is_out_of_scope(begin, tmp_path):
+def test_a_bucket_of_another_kind_is_out_of_scope(begin, server_starter, tmp_path):
     """Google's, with MySQL behind: what goes there is not tried, with the reason; everything else is, and holds."""
     hidden = "canary-of-mysql"
-    with server(begin, "gs", "gs://bucket/models") as uri:
+    with server(begin, server_starter, "gs", "gs://bucket/models") as uri:
         env = {"READINESS_DB_URI": f"mysql+pymysql://mlflow:{hidden}@db/m"}
         ended = live(tmp_path, uri, *SELECTION, "suites/health/test_database.py", env=env)
         kinds = {"mssql+pyodbc": "Microsoft SQL Server", "sqlite": "SQLite"}
@@ -98,10 +96,10 @@ def test_azures_stores_are_told_apart(root):
     assert reachable(stack) == frozenset()
 
 
-def test_local_disk_is_one_finding(begin, tmp_path):
+def test_local_disk_is_one_finding(begin, server_starter, tmp_path):
     """A plain path is a finding by itself; what would write to this machine's disk is owed, and nothing is written."""
     root = tmp_path / "not-here" / "mlruns"
-    with server(begin, "local", str(root)) as uri:
+    with server(begin, server_starter, "local", str(root)) as uri:
         ended = live(tmp_path, uri, *SELECTION)
     by_status = {s: {c for c, found in ended.statuses().items() if found == s} for s in ended.statuses().values()}
     assert by_status["fail"] == {f"suites/health/{ROOT_CHECK}"}

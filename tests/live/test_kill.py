@@ -17,7 +17,7 @@ from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule, answer, at
 
 pytestmark = pytest.mark.timeout(1200)
-ROUNDS = 20
+FEW, MANY = 4, 20  # moments of a run, spread over its length
 SEED = 4
 CHOSEN = (
     "suites/registry/test_aliases.py",
@@ -26,13 +26,14 @@ CHOSEN = (
     "suites/health/test_object_store.py",
 )
 ENDED = [f"rdy-end-{number}-" for number in range(6)]
-KILLED = [f"rdy-dead-{number}-" for number in range(ROUNDS)]
+KILLED = {rounds: [f"rdy-dead-{rounds}-{number}-" for number in range(rounds)] for rounds in (FEW, MANY)}
 
 
 @pytest.fixture(scope="module")
 def neighbour(real_stack, tmp_path_factory):
     """What somebody else has on the stack."""
-    settle(real_stack, [ENDED[0], KILLED[0], KILLED[-1]], tmp_path_factory.mktemp("neighbour"))
+    resembled = [ENDED[0], *(prefixes[end] for prefixes in KILLED.values() for end in (0, -1))]
+    settle(real_stack, resembled, tmp_path_factory.mktemp("neighbour"))
     return Stored.of(real_stack)
 
 
@@ -54,17 +55,18 @@ def swept_clean(operator, prefix, before):
     operator.leaves_nothing_here()
 
 
-def test_after_kill_9_at_any_moment_a_sweep_leaves_nothing(real_stack, neighbour, tmp_path):
+@pytest.mark.parametrize("rounds", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+def test_after_kill_9_at_any_moment_a_sweep_leaves_nothing(real_stack, neighbour, tmp_path, rounds):
     operator, chance = Operator(real_stack, tmp_path), random.Random(SEED)
     process = begun(operator, ENDED[0])
     start = time.monotonic()
     process.join()
     whole = time.monotonic() - start
     assert process.exitcode == 0, operator.said
-    for number, prefix in enumerate(KILLED):
+    for number, prefix in enumerate(KILLED[rounds]):
         before = Stored.of(real_stack)
         process = begun(operator, prefix)
-        process.join((number + chance.random()) / ROUNDS * whole)
+        process.join((number + chance.random()) / rounds * whole)
         kill(process)
         swept_clean(operator, prefix, before)
 

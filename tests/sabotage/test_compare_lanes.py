@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.backends import server
 from fixtures.core.exit_codes import ExitCode
 from fixtures.tools.compare import pages
 from fixtures.tools.compare.__main__ import code_of, compare
@@ -37,10 +38,16 @@ def rules(slow: float, action) -> list[Rule]:
 
 
 @pytest.fixture(scope="module")
-def document():
+def document(server_starter):
     """One comparison of servers that are alike."""
+
+    def fork(home, port, variables, *, name, python):
+        assert python == Path(sys.executable)
+        return server_starter.start_server(name, ["--host", "127.0.0.1", "--port", str(port)], home, variables)
+
     proxies: list[TamperProxy] = []
-    with ExitStack() as left:
+    with ExitStack() as left, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, server.mlflow.__name__, fork)
 
         def aim(lane: Lane) -> str:
             lies = lane.name == "B"
