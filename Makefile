@@ -36,6 +36,10 @@ test: $(STAMP) $(LOCUST) ## the project's own tests, sabotage included, but for 
 test-all: $(STAMP) $(LOCUST) ## all of them (docs/development.md)
 	@$(RUN) -m pytest tests -n $(WORKERS) --dist worksteal $(ARGS)
 
+.PHONY: test-versions
+test-versions: $(STAMP) ## are the known issues seen on the MLflow versions of their entries? ARGS="-k F19" for one
+	@$(RUN) -m pytest tests/versions $(ARGS)
+
 lint: $(STAMP) ## ruff and mypy
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 

@@ -9,7 +9,7 @@ from tests.containers.support import HERE, in_this_shell, lacking
 from tests.lifecycle.support import Checkout, Stub, open_folder
 from tests.warm import open_server_starter
 
-collect_ignore = ["examples"]
+collect_ignore = ["examples", "versions"]  # what is named on the command line is collected all the same
 # A job in the background of a script is begun with Ctrl-C ignored, and so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

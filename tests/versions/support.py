@@ -1,0 +1,66 @@
+"""Real MLflow servers of several versions, side by side on one Postgres and one object store of ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fixtures.backends import embedded
+from fixtures.backends.private import private_start
+from fixtures.backends.site import Site, open_site
+from fixtures.backends.venvs import python_of
+from fixtures.core.waiting import wait_for
+from fixtures.stack import Stack
+from fixtures.verdict.known_issues import KnownIssue
+from tests.live.operators import Operator
+
+SEEN = "known issue"  # the property of a test's report in which its summary goes to the end of the run
+
+
+@contextmanager
+def shared_site() -> Iterator[Site]:
+    """Postgres and the object store that the servers share."""
+    with private_start() as begin:
+        yield open_site(begin, embedded.MAX_CONNECTIONS, durable=False)
+
+
+@contextmanager
+def server_of(version: str, site: Site) -> Iterator[Stack]:
+    """An `mlflow server` of this version on a new database, set up as our own stacks are."""
+    python, begin = python_of(version), site.start
+    name = f"mlflow_{version.replace('.', '_')}"
+    site.execute("CREATE DATABASE {}", name)
+    s3, port = replace(site.s3, prefix=name), begin.ports.take()
+    given = embedded.environment(port, site.uri(name), s3, plain=False)
+    child = embedded.mlflow(begin.home, port, given, name=name, python=python)
+    begin.children.append(child)
+    try:
+        wait_for(f"MLflow {version}", lambda: embedded.answers(port), 180, ended=child.ended, log=child.log)
+        yield Stack("external", False, f"http://127.0.0.1:{port}", db_uri=site.uri(name), s3=s3)
+    finally:
+        os.killpg(child.popen.pid, signal.SIGKILL)
+        child.popen.wait(20)
+
+
+def look(stack: Stack, version: str, entry: KnownIssue, folder: Path) -> dict[str, Any]:
+    """The record of the entry's check in readiness.json, after a run of it as an operator would start it."""
+    operator = Operator(stack, folder)
+    operator.run(entry.check, "--allow-load")
+    report = operator.report()
+    assert report["stack"] is not None, operator.said
+    assert report["stack"]["versions"]["mlflow"] == version
+    (found,) = report["checks"]
+    assert found["id"] == entry.check
+    return dict(found)
+
+
+def summary(entry: KnownIssue, version: str, check: dict[str, Any], looks: int) -> str:
+    """What was found, in one line."""
+    cases = f" {check['cases']}" if check["cases"] else ""
+    words = f"{check['what']}: expected {check['expected']}, seen {check['seen']}" if check["what"] else check["reason"]
+    return f"{entry.id} {version} {check['status']} (look {looks}){cases} {words}".rstrip()
