@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,30 @@ from tests.live.operators import Operator
 SEEN = "known issue"  # the property of a test's report in which its summary goes to the end of the run
 
 
+@dataclass
+class Servers:
+    """One server at a time, the last that was asked for, so that tests in the order of versions share it."""
+
+    site: Site
+    version: str = ""
+    stack: Stack | None = None
+    left: ExitStack = field(default_factory=ExitStack)
+
+    def of(self, version: str) -> Stack:
+        """The server of this version."""
+        if self.stack is None or version != self.version:
+            self.left.close()
+            self.stack, self.version = self.left.enter_context(server_of(version, self.site)), version
+        return self.stack
+
+
 @contextmanager
-def shared_site() -> Iterator[Site]:
-    """Postgres and the object store that the servers share."""
+def servers_on_one_site() -> Iterator[Servers]:
+    """Servers that share Postgres and the object store."""
     with private_start() as begin:
-        yield open_site(begin, embedded.MAX_CONNECTIONS, durable=False)
+        servers = Servers(open_site(begin, embedded.MAX_CONNECTIONS, durable=False))
+        with servers.left:
+            yield servers
 
 
 @contextmanager
@@ -34,6 +53,7 @@ def server_of(version: str, site: Site) -> Iterator[Stack]:
     """An `mlflow server` of this version on a new database, set up as our own stacks are."""
     python, begin = python_of(version), site.start
     name = f"mlflow_{version.replace('.', '_')}"
+    site.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
     site.execute("CREATE DATABASE {}", name)
     s3, port = replace(site.s3, prefix=name), begin.ports.take()
     given = embedded.environment(port, site.uri(name), s3, plain=False)

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from fixtures.verdict.known_issues import ISSUES
 from tests.sabotage.harness import told
-from tests.versions.support import SEEN, look, server_of, shared_site, summary
+from tests.versions.support import SEEN, look, servers_on_one_site, summary
 
 pytestmark = pytest.mark.timeout(1800)
 LOOKS = 5  # some are races, which not every look shows
@@ -25,25 +25,17 @@ def pairs(*ends):
 
 
 @pytest.fixture(scope="module")
-def site():
-    """What the servers share."""
-    with shared_site() as found:
+def servers():
+    """Servers by version."""
+    with servers_on_one_site() as found:
         yield found
 
 
-@pytest.fixture(scope="module")
-def server(request, site):
-    """(version, stack): a server of that version; one serves all entries."""
-    with server_of(request.param, site) as stack:
-        yield request.param, stack
-
-
-@pytest.mark.parametrize(("server", "entry"), pairs("first", "last"), indirect=["server"])
-def test_a_known_issue_is_listed_where_it_was_verified(server, entry, tmp_path, record_property):
+@pytest.mark.parametrize(("version", "entry"), pairs("first", "last"))
+def test_a_known_issue_is_listed_where_it_was_verified(servers, version, entry, tmp_path, record_property):
     """Its symptom is seen in the call phase, is excused by this entry, and the version lies in the entry's range."""
-    version, stack = server
     for number in range(1, LOOKS + 1):
-        check = look(stack, version, entry, tmp_path / str(number))
+        check = look(servers.of(version), version, entry, tmp_path / str(number))
         if check["status"] != "pass":
             break
     record_property(SEEN, summary(entry, version, check, number))
@@ -51,12 +43,11 @@ def test_a_known_issue_is_listed_where_it_was_verified(server, entry, tmp_path, 
     assert check["reason"] == f"{entry.id}: {entry.reason} {entry.link}"
 
 
-@pytest.mark.parametrize(("server", "entry"), pairs("fixed"), indirect=["server"])
-def test_a_known_issue_is_gone_where_it_is_fixed(server, entry, tmp_path, record_property):
+@pytest.mark.parametrize(("version", "entry"), pairs("fixed"))
+def test_a_known_issue_is_gone_where_it_is_fixed(servers, version, entry, tmp_path, record_property):
     """The check passes at each look, and nothing is said of the issue."""
-    version, stack = server
     for number in range(1, LOOKS_IF_FIXED + 1):
-        check = look(stack, version, entry, tmp_path / str(number))
+        check = look(servers.of(version), version, entry, tmp_path / str(number))
         if check["status"] != "pass":
             break
     record_property(SEEN, summary(entry, version, check, number))
