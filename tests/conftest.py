@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from fixtures.backends.private import private_stack
+from fixtures.backends.private import open_private_stack
 from tests.containers.support import HERE, in_this_shell, lacking
 from tests.lifecycle.support import Checkout, Stub, open_folder
 from tests.warm import open_server_starter
@@ -38,7 +38,7 @@ def stub():
 @pytest.fixture(scope="session")
 def own_stack():
     """(stack, how it was started): a real embedded stack, one a worker process; who breaks it mends it."""
-    with private_stack() as found:
+    with open_private_stack() as found:
         yield found
 
 

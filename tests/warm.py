@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from fixtures.backends.clones import WarmServers, warm_servers
-from fixtures.backends.private import guarded_home
+from fixtures.backends.private import open_guarded_home
 from fixtures.processes.child import Child, child_environment
 
 
@@ -56,6 +56,6 @@ class ServerStarter:
 @contextmanager
 def open_server_starter() -> Iterator[ServerStarter]:
     """All its servers end with it."""
-    with guarded_home() as home, warm_servers(home) as warm:
+    with open_guarded_home() as home, warm_servers(home) as warm:
         warm.wait_until_warm()
         yield ServerStarter(warm)

@@ -20,15 +20,15 @@ import locust  # before all that it patches
 from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
-from fixtures.config.settings import Usage, resolve
-from fixtures.guardrails.journal import FOLDER, Entry, Journal
+from fixtures.config.settings import Usage, resolve_settings
+from fixtures.guardrails.journal import JOURNAL_FOLDER, Journal, JournalEntry
 from fixtures.load import payloads
-from fixtures.load.connection import FRESH_SECONDS, reason, worded
-from fixtures.load.engine import ANSWER_SECONDS
-from fixtures.load.history import Outcome
-from fixtures.load.locust_results import START, Book, Fleet, named
-from fixtures.load.operations import RATES, request
-from fixtures.load.target import Target
+from fixtures.load.connection import FRESH_SECONDS, describe_refusal, word_transport_error
+from fixtures.load.engine import ENGINE_ANSWER_SECONDS
+from fixtures.load.history import RequestOutcome
+from fixtures.load.locust_results import FLEET_START_KIND, FleetBook, FleetRun, name_extra_run
+from fixtures.load.operations import DEFAULT_RATES, operation_request
+from fixtures.load.target import LoadTarget
 
 FLEET, LEDGER = "fleet", "fleet-ledger"
 WAIT_SECONDS = 30.0
@@ -40,7 +40,7 @@ class Here:
     target = None
     experiment = prefix = ""
     told = Event()
-    book = Book()
+    book = FleetBook()
     handed_in: set = set()  # noqa: RUF012 - workers whose ledger is whole
     known: set = set()  # noqa: RUF012 - workers that have sent
     users = 0
@@ -62,16 +62,18 @@ def options(parser):
 @locust.events.init.add_listener
 def begin(environment, runner, **_):
     try:
-        settings = resolve({"stack": "external", "mlflow-uri": environment.host}, os.environ, Path.cwd())
+        settings = resolve_settings({"stack": "external", "mlflow-uri": environment.host}, os.environ, Path.cwd())
     except Usage as error:
         stop(error)
     if settings.read_only or settings.max_runs or settings.max_rate:
         stop("a fleet keeps no --profile, --max-runs or --max-rate: unset READINESS_PROFILE, _MAX_RUNS and _MAX_RATE")
-    Here.target = target = Target.of(settings.mlflow_uri, settings.access.session())
+    Here.target = target = LoadTarget.of(settings.mlflow_uri, settings.access.session())
     if target.proxy:
         stop("a fleet sends to the server itself, not through a proxy: unset http_proxy and https_proxy, or NO_PROXY=*")
     environment.host = target.uri
-    environment.stop_timeout = environment.stop_timeout or ANSWER_SECONDS  # what was sent has its answer in the ledger
+    environment.stop_timeout = (
+        environment.stop_timeout or ENGINE_ANSWER_SECONDS
+    )  # what was sent has its answer in the ledger
     Client.host, Client.default_headers = target.uri, {**target.headers, "Accept-Encoding": "identity"}
     Client.insecure, Client.ssl_context_factory = target.verify is False, staticmethod(lambda: target.tls)
     rate = environment.parsed_options.user_rate if environment.parsed_options else 0.0
@@ -96,7 +98,7 @@ def lead(environment, runner, settings, file):
     """The master, or a Locust without workers: makes the experiment, collects the ledgers, writes the results."""
     run = secrets.token_hex(4)
     Here.prefix = settings.prefix or f"rdy-{run}-"
-    journal, left = Journal(settings.report_dir / FOLDER / f"fleet-{run}.jsonl"), ExitStack()
+    journal, left = Journal(settings.report_dir / JOURNAL_FOLDER / f"fleet-{run}.jsonl"), ExitStack()
     left.enter_context(journal.begun(f"fleet-{run}", Here.prefix, settings.mlflow_uri))
 
     def announce(client_id=None, **_):
@@ -105,13 +107,15 @@ def lead(environment, runner, settings, file):
 
     def make(**_):
         name = f"{Here.prefix}fleet"
-        journal.add(Entry("experiment", name))
+        journal.add(JournalEntry("experiment", name))
         answer = settings.access.session().post(
-            f"{Here.target.uri}{payloads.API}experiments/create", json={"name": name}, timeout=ANSWER_SECONDS
+            f"{Here.target.uri}{payloads.API_PREFIX}experiments/create",
+            json={"name": name},
+            timeout=ENGINE_ANSWER_SECONDS,
         )
         if answer.status_code != 200:
             environment.process_exit_code = 1
-            print(f"ERROR: no experiment: {answer.status_code} {reason(answer.content)}", file=sys.stderr)
+            print(f"ERROR: no experiment: {answer.status_code} {describe_refusal(answer.content)}", file=sys.stderr)
             runner.quit()
             return
         Here.experiment = answer.json()["experiment_id"]
@@ -121,7 +125,7 @@ def lead(environment, runner, settings, file):
     def report(client_id, data):
         Here.known.add(client_id)
         Here.users = max(Here.users, runner.user_count)
-        Here.book.add(data.get("fleet", Book().data()))
+        Here.book.add(data.get("fleet", FleetBook().data()))
 
     def whole(environment, msg, **_):
         Here.book.add(msg.data)
@@ -134,7 +138,7 @@ def lead(environment, runner, settings, file):
             lost = len(Here.known - Here.handed_in)
             workers = len(Here.known | Here.handed_in) or 1
             uri = settings.mlflow_uri
-            Fleet(uri, Here.experiment, Here.prefix, workers, lost, Here.users, Here.book).save(file)
+            FleetRun(uri, Here.experiment, Here.prefix, workers, lost, Here.users, Here.book).save(file)
             print(f"results of {workers} worker(s) in {file}; judge them: pytest suites/load/test_fleet.py "
                   f"--stack external --mlflow-uri {uri} --allow-load --fleet-results {file}\n"
                   f"then delete what was made: make sweep ARGS='--stack external --mlflow-uri {uri} "
@@ -152,7 +156,7 @@ def lead(environment, runner, settings, file):
 class Client(locust.FastHttpUser):
     """One client with a run of its own."""
 
-    network_timeout = connection_timeout = ANSWER_SECONDS
+    network_timeout = connection_timeout = ENGINE_ANSWER_SECONDS
     max_retries = 0
 
     def on_start(self):
@@ -162,8 +166,8 @@ class Client(locust.FastHttpUser):
         Here.users = max(Here.users, self.environment.runner.user_count)
         self.last = self.sent = 0
         name = f"{Here.prefix}user-{secrets.token_hex(6)}"
-        answer = self.send(START, name, payloads.create(Here.experiment, name))
-        self.run_id = payloads.run_id(answer)
+        answer = self.send(FLEET_START_KIND, name, payloads.create_run_request(Here.experiment, name))
+        self.run_id = payloads.run_id_of(answer)
         if not self.run_id:
             raise locust.exception.StopUser
 
@@ -173,30 +177,32 @@ class Client(locust.FastHttpUser):
         each = self.environment.parsed_options.each
         if each and self.sent > each:
             raise locust.exception.StopUser
-        operation = DICE.choices([*RATES], [*RATES.values()])[0]
+        operation = DICE.choices([*DEFAULT_RATES], [*DEFAULT_RATES.values()])[0]
         number = Here.book.number(self.run_id, operation)
-        name = named(Here.prefix, self.run_id, number)
-        self.send(operation, self.run_id, request(operation, number, self.run_id, Here.experiment, name))
+        name = name_extra_run(Here.prefix, self.run_id, number)
+        self.send(operation, self.run_id, operation_request(operation, number, self.run_id, Here.experiment, name))
 
     def send(self, operation, run, made):
         """Send it once; the body of the answer. What became of it is in the ledger, also where the user is ended."""
         self.sent += 1
         if time.monotonic() - self.last > FRESH_SECONDS:  # the server may close an idle connection as we use it
             self.client.client.clientpool.close()
-        begun, outcome, status, said, body = time.monotonic(), Outcome.UNKNOWN, None, "the user was ended", b""
+        begun, outcome, status, said, body = time.monotonic(), RequestOutcome.UNKNOWN, None, "the user was ended", b""
         given = {"name": operation, "data": made.body or None, "allow_redirects": False, "catch_response": True}
         try:
             with self.client.request(made.method, made.path, **given) as answer:
                 status, body = answer.status_code or None, answer.content or b""
                 if status == 200:
-                    outcome, said = Outcome.OK, ""
+                    outcome, said = RequestOutcome.OK, ""
                 elif status:
-                    outcome, said = Outcome.REFUSED, reason(body)
+                    outcome, said = RequestOutcome.REFUSED, describe_refusal(body)
                 else:
                     error = answer.error
-                    outcome = Outcome.REFUSED if isinstance(error, ConnectionRefusedError) else Outcome.UNKNOWN
-                    what = "no whole answer" if outcome is Outcome.UNKNOWN else "no connection"
-                    said = f"{what}: {worded(error)}"
+                    outcome = (
+                        RequestOutcome.REFUSED if isinstance(error, ConnectionRefusedError) else RequestOutcome.UNKNOWN
+                    )
+                    what = "no whole answer" if outcome is RequestOutcome.UNKNOWN else "no connection"
+                    said = f"{what}: {word_transport_error(error)}"
         finally:
             self.last = time.monotonic()
             Here.book.enter(run, operation, outcome, self.last - begun, time.time(), status, said)

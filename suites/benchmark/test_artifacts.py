@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from fixtures.clients.rest import ARTIFACTS
-from fixtures.clients.s3 import s3_finding
+from fixtures.clients.rest import ARTIFACT_API
+from fixtures.clients.s3 import s3_errors_as_findings
 from fixtures.core.outcomes import Finding, Lack, OutOfScope, expect
 from fixtures.core.uris import proxied_path
 
@@ -41,7 +41,7 @@ def folder(probe, make_run):
         raise OutOfScope(
             Lack.PROXIED_ARTIFACTS, f"artifacts of this server are not proxied: they lie at {uri.split(':')[0]}:"
         )
-    return f"{ARTIFACTS}/{path}"
+    return f"{ARTIFACT_API}/{path}"
 
 
 def fetched(answer, path):
@@ -99,11 +99,11 @@ def test_direct_artifacts_are_whole_after_they_were_timed(size, way, measure, s3
     def put():
         key = s3.scratch(unique(f"direct-{next(numbers)}"))
         keys.append(key)
-        with s3_finding(f"PUT of {size} bytes to s3://{s3.bucket}/{key}", "stored"):
+        with s3_errors_as_findings(f"PUT of {size} bytes to s3://{s3.bucket}/{key}", "stored"):
             s3.client.put_object(Bucket=s3.bucket, Key=key, Body=data)
 
     def get():
-        with s3_finding(f"GET of s3://{s3.bucket}/{keys[0]}", "the bytes that were stored"):
+        with s3_errors_as_findings(f"GET of s3://{s3.bucket}/{keys[0]}", "the bytes that were stored"):
             got.append(s3.read(keys[0]))
 
     def compare():
@@ -117,7 +117,7 @@ def test_direct_artifacts_are_whole_after_they_were_timed(size, way, measure, s3
     def holds():
         compare()
         for key in keys:
-            with s3_finding(f"GET of s3://{s3.bucket}/{key}", "the bytes that were stored"):
+            with s3_errors_as_findings(f"GET of s3://{s3.bucket}/{key}", "the bytes that were stored"):
                 expect(f"sha256 of s3://{s3.bucket}/{key}", sha(s3.read(key)), sha(data))
 
     try:

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from fixtures.bench.growth import START, STEPS, write_run
-from fixtures.bench.seeding import NAME, RANK
+from fixtures.bench.growth import GROWTH_START, GROWTH_STEPS, write_run
+from fixtures.bench.seeding import RANK_METRIC, SEED_RUN_NAME
 from fixtures.core.outcomes import expect
 from fixtures.load import payloads
 
@@ -44,17 +44,19 @@ def test_an_operation_answers_right_as_the_server_fills(size, operation, grown, 
 
     def request():
         if operation == "log_metric":
-            return payloads.metric((run, f"at {size}", next(numbers), 0.5, START))
+            return payloads.metric_request((run, f"at {size}", next(numbers), 0.5, GROWTH_START))
         if operation == "history":
-            return payloads.ask("metrics/get-history", {"run_id": run, "metric_key": "loss", "max_results": "100"})
+            return payloads.get_request(
+                "metrics/get-history", {"run_id": run, "metric_key": "loss", "max_results": "100"}
+            )
         more = {
-            "search_filter": {"filter": f"metrics.{RANK} <= 10", "order_by": [f"metrics.{RANK} ASC"]},
-            "search_by_metric": {"order_by": [f"metrics.{RANK} DESC"]},
+            "search_filter": {"filter": f"metrics.{RANK_METRIC} <= 10", "order_by": [f"metrics.{RANK_METRIC} ASC"]},
+            "search_by_metric": {"order_by": [f"metrics.{RANK_METRIC} DESC"]},
         }
         return (
-            payloads.read(run)
+            payloads.read_run_request(run)
             if operation == "get_run"
-            else payloads.post("runs/search", here | more.get(operation, {}))
+            else payloads.post_request("runs/search", here | more.get(operation, {}))
         )
 
     def begin():
@@ -65,15 +67,17 @@ def test_an_operation_answers_right_as_the_server_fills(size, operation, grown, 
         if operation == "log_metric":
             sent = next(numbers)
             stored = line(
-                payloads.ask("metrics/get-history", {"run_id": run, "metric_key": f"at {size}", "max_results": "999"})
+                payloads.get_request(
+                    "metrics/get-history", {"run_id": run, "metric_key": f"at {size}", "max_results": "999"}
+                )
             )
             expect(f"points of run {run} that were logged at {size} runs", len(stored.get("metrics", [])), sent)
             return
-        top = [NAME % n for n in range(size, size - 10, -1)]
+        top = [SEED_RUN_NAME % n for n in range(size, size - 10, -1)]
         expected = {
-            "get_run": [NAME % 5],
-            "history": [(s, 1 / (s + 2)) for s in range(STEPS)],
-            "search_filter": [NAME % n for n in range(1, 11)],
+            "get_run": [SEED_RUN_NAME % 5],
+            "history": [(s, 1 / (s + 2)) for s in range(GROWTH_STEPS)],
+            "search_filter": [SEED_RUN_NAME % n for n in range(1, 11)],
             "search_by_metric": top,
             "search_page": top,
         }[operation]

@@ -22,9 +22,9 @@ def missing(what, meant, stored):
 def seen_by_all(what, target, sql, run, meant):
     """The metric rows of `run` are those that were meant, by the API and, where it was declared, by SQL."""
     keys = sorted({row[1] for row in meant})
-    missing(f"{what}, read through the API", meant, payloads.history_rows(target, [(run, key) for key in keys]))
+    missing(f"{what}, read through the API", meant, payloads.fetch_history_rows(target, [(run, key) for key in keys]))
     if sql is not None:
-        missing(f"{what}, read through SQL", meant, payloads.stored_metrics(sql, [run]))
+        missing(f"{what}, read through SQL", meant, payloads.query_metrics(sql, [run]))
 
 
 @pytest.mark.parametrize("size", [1, 10, 100, 1000])
@@ -37,10 +37,10 @@ def test_a_logged_batch_is_stored_while_it_is_timed(size, measure, line, make_ru
 
     def begin():
         first = next(numbers) * size
-        rows = [payloads.point(run, f"m{n % KEYS}", (first + n) // KEYS) for n in range(size)]
-        rows = [payloads.point(run, "m0", first)] if size == 1 else rows
+        rows = [payloads.metric_point(run, f"m{n % KEYS}", (first + n) // KEYS) for n in range(size)]
+        rows = [payloads.metric_point(run, "m0", first)] if size == 1 else rows
         meant.extend(rows)
-        request = payloads.batch(run, rows)
+        request = payloads.batch_request(run, rows)
         return lambda: line(request)
 
     measure(
@@ -58,9 +58,13 @@ def test_a_logged_value_is_stored_while_it_is_timed(kind, measure, line, make_ru
 
     def begin():
         number = next(numbers)
-        row = payloads.point(run, "loss", number) if kind == "log_metric" else (run, f"p{number:04}", 0, f"v{number}")
+        row = (
+            payloads.metric_point(run, "loss", number)
+            if kind == "log_metric"
+            else (run, f"p{number:04}", 0, f"v{number}")
+        )
         meant.append(row)
-        request = payloads.metric(row) if kind == "log_metric" else payloads.param(run, row[1], row[3])
+        request = payloads.metric_request(row) if kind == "log_metric" else payloads.param_request(run, row[1], row[3])
         return lambda: line(request)
 
     def holds():
@@ -88,7 +92,7 @@ def test_asynchronous_points_are_stored_while_they_are_timed(
 
     def begin():
         first = next(numbers) * ASYNC_POINTS
-        rows = [payloads.point(run, "queued", first + n) for n in range(ASYNC_POINTS)]
+        rows = [payloads.metric_point(run, "queued", first + n) for n in range(ASYNC_POINTS)]
         meant.extend(rows)
 
         def operate():

@@ -12,11 +12,11 @@ RUNS, POINTS = 40, 1000
 def shelf(line, target, make_experiment, unique):
     """(experiment, run ids in their order, rows of the history of the first): run n has the metric rank n."""
     experiment = make_experiment()
-    runs = payloads.make_runs(target, experiment, [unique("shelf") for _ in range(RUNS)])
+    runs = payloads.make_load_runs(target, experiment, [unique("shelf") for _ in range(RUNS)])
     for number, run in enumerate(runs):
-        line(payloads.batch(run, [(run, "rank", 0, float(number), payloads.EPOCH)]))
-    history = [payloads.point(runs[0], "curve", step) for step in range(POINTS)]
-    line(payloads.batch(runs[0], history))
+        line(payloads.batch_request(run, [(run, "rank", 0, float(number), payloads.EPOCH_MILLISECONDS)]))
+    history = [payloads.metric_point(runs[0], "curve", step) for step in range(POINTS)]
+    line(payloads.batch_request(runs[0], history))
     return experiment, runs, history
 
 
@@ -29,12 +29,12 @@ def test_created_runs_are_there_after_they_were_timed(measure, line, target, mak
 
     def begin():
         meant.append(unique("created"))
-        request = payloads.create(experiment, meant[-1])
+        request = payloads.create_run_request(experiment, meant[-1])
         return lambda: made.append(line(request)["run"]["info"]["run_id"])
 
     def holds():
         expect("number of different runs that were made", len(set(made)), len(meant))
-        found = [line(payloads.read(run))["run"]["info"]["run_name"] for run in made]
+        found = [line(payloads.read_run_request(run))["run"]["info"]["run_name"] for run in made]
         expect("names of created runs", found, meant)
         query = "SELECT name FROM runs WHERE experiment_id = %s ORDER BY name"
         doors.rows_agree("created runs", sorted((name,) for name in meant), query, int(experiment))
@@ -44,7 +44,7 @@ def test_created_runs_are_there_after_they_were_timed(measure, line, target, mak
 
 def search(experiment, **more):
     """A search in `experiment`."""
-    return payloads.post("runs/search", {"experiment_ids": [experiment], "max_results": 10, **more})
+    return payloads.post_request("runs/search", {"experiment_ids": [experiment], "max_results": 10, **more})
 
 
 def ids(answer):
@@ -62,12 +62,12 @@ def test_reads_answer_the_same_each_time_they_are_timed(kind, measure, line, kep
     """
     experiment, runs, history = shelf
     asked = {
-        "get_run": payloads.read(runs[3]),
-        "get_run_kept": payloads.read(runs[3]),
+        "get_run": payloads.read_run_request(runs[3]),
+        "get_run_kept": payloads.read_run_request(runs[3]),
         "search_filter": search(experiment, filter="metrics.rank < 5", order_by=["metrics.rank ASC"]),
         "search_by_metric": search(experiment, order_by=["metrics.rank DESC"]),
         "search_page": search(experiment, order_by=["attributes.run_id ASC"]),
-        "history": payloads.ask(
+        "history": payloads.get_request(
             "metrics/get-history", {"run_id": runs[0], "metric_key": "curve", "max_results": str(POINTS)}
         ),
     }[kind]

@@ -13,8 +13,8 @@ from botocore.exceptions import NoCredentialsError
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from fixtures.clients.doors import digest
-from fixtures.core.outcomes import Finding, NotProven, Symptom, expect, expect_that, text
+from fixtures.clients.doors import describe_bytes
+from fixtures.core.outcomes import Finding, NotProven, Symptom, expect, expect_that, shorten_text
 
 MIB = 1 << 20
 SIZES = {"0 B": 0, "1 B": 1, "1 MiB - 1": MIB - 1, "1 MiB": MIB, "1 MiB + 1": MIB + 1, "5 MiB + 1": 5 * MIB + 1}
@@ -86,13 +86,17 @@ def files(mlflow_client, tmp_path):
 def comes_back(api, files, doors, run, name, data, why=""):
     """Finding unless the client, the server itself and the bucket give these bytes for `name`."""
     what = f"{name} of run {run}{why}"
-    expect(f"{what}, downloaded by the client", digest(files.get(run, name)), digest(data))
+    expect(f"{what}, downloaded by the client", describe_bytes(files.get(run, name)), describe_bytes(data))
     # Clients from 3.17 on may fetch from the bucket by a presigned URL; browsers and other clients do not.
     route = api.artifact_route(run, name)
     if route is not None:
         answer = api.probe.get(route)
-        seen = digest(answer.content) if answer.status_code == 200 else f"{answer.status_code} {text(answer.text, 200)}"
-        expect(f"{what}, downloaded from the server", seen, digest(data))
+        seen = (
+            describe_bytes(answer.content)
+            if answer.status_code == 200
+            else f"{answer.status_code} {shorten_text(answer.text, 200)}"
+        )
+        expect(f"{what}, downloaded from the server", seen, describe_bytes(data))
     doors.object_agrees(what, root(api, run), name, data)
 
 
@@ -154,8 +158,12 @@ def test_a_folder_comes_back_whole(api, mlflow_client, files, make_run, doors):
             sorted(nested),
             [("model/a/b", True, 0), ("model/a/last.bin", False, 500)],
         )
-    back = [(f"model/{p.relative_to(down).as_posix()}", digest(p.read_bytes())) for p in down.rglob("*") if p.is_file()]
-    api.agree(f"files of run {run}, downloaded", sorted(back), sorted((n, digest(d)) for n, d in tree.items()))
+    back = [
+        (f"model/{p.relative_to(down).as_posix()}", describe_bytes(p.read_bytes()))
+        for p in down.rglob("*")
+        if p.is_file()
+    ]
+    api.agree(f"files of run {run}, downloaded", sorted(back), sorted((n, describe_bytes(d)) for n, d in tree.items()))
     for name, data in tree.items():
         doors.object_agrees(f"{name} of run {run}", root(api, run), name, data)
 
@@ -192,7 +200,7 @@ def same_name(api, files, run, doors, name):
     except MlflowException as error:
         what = f"artifact {name!r} of run {run}, downloaded from MLflow {api.version}"
         symptom = None if name.isascii() else Symptom.WIDE_NAME_NOT_DOWNLOADED
-        raise Finding(what, digest(data), f"cannot be downloaded: {error}", symptom=symptom) from None
+        raise Finding(what, describe_bytes(data), f"cannot be downloaded: {error}", symptom=symptom) from None
 
 
 @pytest.mark.known_issue("F22")

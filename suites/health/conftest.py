@@ -4,8 +4,8 @@ import pytest
 
 from fixtures.core.outcomes import Lack, OutOfScope, expect_that
 from fixtures.core.uris import proxied_path
-from fixtures.preflight.canary import need
-from fixtures.preflight.existing import Newest
+from fixtures.preflight.canary import require_field
+from fixtures.preflight.existing import NewestObjects
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def new_experiment(probe, unique):
 
     def make(name=None):
         answer = probe.call("experiments/create", {"name": name or unique("experiment")})
-        return need(answer, "experiment_id")
+        return require_field(answer, "experiment_id")
 
     return make
 
@@ -25,8 +25,8 @@ def new_run(probe, new_experiment, unique):
 
     def make():
         body = {"experiment_id": new_experiment(), "run_name": unique("run"), "start_time": 1}
-        info = need(probe.call("runs/create", body), "run", "info")
-        return need(info, "run_id"), need(info, "artifact_uri")
+        info = require_field(probe.call("runs/create", body), "run", "info")
+        return require_field(info, "run_id"), require_field(info, "artifact_uri")
 
     return make
 
@@ -35,14 +35,14 @@ def new_run(probe, new_experiment, unique):
 def newest(stack, probe, request):
     """What may be read: the newest that the server holds; where something may be made, a run of ours with a file."""
     if stack.read_only:
-        return Newest.of(probe)
+        return NewestObjects.of(probe)
     run, root = request.getfixturevalue("new_run")()
     experiment = probe.ask("runs/get", {"run_id": run})["run"]["info"]["experiment_id"]
-    name = need(probe.ask("experiments/get", {"experiment_id": experiment}), "experiment", "name")
+    name = require_field(probe.ask("experiments/get", {"experiment_id": experiment}), "experiment", "name")
     probe.call("runs/log-parameter", {"run_id": run, "key": "newest", "value": run})
     if (path := proxied_path(root)) is not None:
         probe.put_artifact(f"{path}/newest.txt", run.encode())
-    return Newest.of(probe, f"name = '{name}'")
+    return NewestObjects.of(probe, f"name = '{name}'")
 
 
 @pytest.fixture
@@ -57,4 +57,4 @@ def models(stack, probe, unique):
     if stack.read_only and not found:
         raise OutOfScope(Lack.MODELS, "the registry holds no model")
     expect_that(found, f"models with {asked.get('filter', 'any name')}", "one at least", found)
-    return [need(model, "name") for model in found]
+    return [require_field(model, "name") for model in found]

@@ -2,10 +2,10 @@
 
 from urllib.parse import urlsplit
 
-from fixtures.core.outcomes import Finding, Lack, NotProven, OutOfScope, expect_that, text
+from fixtures.core.outcomes import Finding, Lack, NotProven, OutOfScope, expect_that, shorten_text
 from fixtures.core.uris import PROXIED_SCHEMES, STORE_SCHEMES, proxied_path
-from fixtures.preflight.canary import must_answer, need
-from fixtures.preflight.deployment import on_local_disk
+from fixtures.preflight.canary import must_answer, require_field
+from fixtures.preflight.deployment import is_on_local_disk
 
 
 def test_new_experiments_get_an_object_store_or_the_proxy(probe, new_experiment):
@@ -18,7 +18,10 @@ def test_new_experiments_get_an_object_store_or_the_proxy(probe, new_experiment)
     with must_answer("experiments/get and runs/create"):
         found = probe.ask("experiments/get", {"experiment_id": experiment})
         made = probe.call("runs/create", {"experiment_id": experiment, "start_time": 1})
-    location, root = need(found, "experiment", "artifact_location"), need(made, "run", "info", "artifact_uri")
+    location, root = (
+        require_field(found, "experiment", "artifact_location"),
+        require_field(made, "run", "info", "artifact_uri"),
+    )
     for what, uri in ((f"location of experiment {experiment}", location), (f"root of a run in it: {root}", root)):
         kinds = (*PROXIED_SCHEMES, *STORE_SCHEMES)
         expect_that(urlsplit(uri).scheme in kinds, f"artifact {what}", f"one of {', '.join(kinds)}", uri)
@@ -36,8 +39,8 @@ def test_artifact_proxy_does_not_keep_files_on_its_own_disk(stack, probe, new_ru
     if path is None:
         raise OutOfScope(Lack.PROXIED_ARTIFACTS, f"clients keep artifacts in {root} themselves")
     try:
-        local = on_local_disk(probe, f"{path}/none.bin")
+        local = is_on_local_disk(probe, f"{path}/none.bin")
     except Finding as error:
-        raise NotProven(f"no answer from the artifact proxy: {text(str(error), 200)}") from None
+        raise NotProven(f"no answer from the artifact proxy: {shorten_text(str(error), 200)}") from None
     local = local or stack.on_local_disk
     expect_that(not local, f"where the proxy keeps {root}", "an object store", "the server's local disk")

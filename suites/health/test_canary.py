@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.core.outcomes import Finding, NotProven, expect_that
 from fixtures.core.uris import proxied_path
-from fixtures.preflight.canary import FILE, Canary
+from fixtures.preflight.canary import CANARY_FILE, Canary
 
 # Ten steps may each wait 45 s for an answer before they are called broken.
 pytestmark = pytest.mark.timeout(240)
@@ -64,4 +64,4 @@ def test_canary_artifact_lies_in_the_declared_bucket(canary, stack, s3, doors):
         )
     if not canary.stored:
         raise NotProven(f"the canary broke before it had an artifact, at step '{canary.step}': {canary.broken}")
-    doors.object_agrees(f"{FILE} of run {canary.run}", canary.root, FILE, canary.content)
+    doors.object_agrees(f"{CANARY_FILE} of run {canary.run}", canary.root, CANARY_FILE, canary.content)

@@ -5,7 +5,7 @@ import re
 import psycopg2
 import pytest
 
-from fixtures.core.outcomes import Finding, Lack, OutOfScope, expect_that, text
+from fixtures.core.outcomes import Finding, Lack, OutOfScope, expect_that, shorten_text
 
 THREADS = 40  # request threads of one uvicorn worker (anyio's default)
 ENGINES = 2  # tracking store and registry store each keep a pool
@@ -49,7 +49,7 @@ def limits(sql):
     try:
         return sql.rows(LIMITS)
     except psycopg2.OperationalError as error:
-        raise Finding("a session of the database", "a free slot", text(str(error), 200)) from None
+        raise Finding("a session of the database", "a free slot", shorten_text(str(error), 200)) from None
 
 
 @pytest.mark.read_only

@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fixtures.core.outcomes import Finding, NotProven, text
-from fixtures.preflight.canary import experiment_name
+from fixtures.core.outcomes import Finding, NotProven, shorten_text
+from fixtures.preflight.canary import read_experiment_name
 
 pytestmark = [pytest.mark.requires("public-url"), pytest.mark.read_only]
 
@@ -42,8 +42,8 @@ def test_server_answers_to_the_names_that_clients_use(stack, probe, newest):
     query, wrong = {"experiment_id": number}, {}
     for url in stack.public_urls:
         answer = ask_as(probe, url, "GET", "/api/2.0/mlflow/experiments/get", {}, params=query)
-        if experiment_name(answer) != name:
-            wrong[host_of(url)] = experiment_name(answer)
+        if read_experiment_name(answer) != name:
+            wrong[host_of(url)] = read_experiment_name(answer)
     if wrong:
         remedy = (
             f"add {','.join(wrong)} to MLFLOW_SERVER_ALLOWED_HOSTS (or --allowed-hosts); the list replaces MLflow's "
@@ -65,7 +65,7 @@ def test_server_accepts_posts_from_the_pages_it_serves(stack, probe, newest):
         if INVALID_HOST in answer.text:  # the other check's finding; this one is about the origin
             answer = probe.post(path, headers=headers, json=body)
         if answer.status_code != 200 or not answer.headers.get("Content-Type", "").startswith("application/json"):
-            wrong[origin] = f"{answer.status_code} {text(answer.text, 120)}"
+            wrong[origin] = f"{answer.status_code} {shorten_text(answer.text, 120)}"
     if wrong:
         remedy = f"add {','.join(wrong)} to MLFLOW_SERVER_CORS_ALLOWED_ORIGINS (or --cors-allowed-origins)"
         raise Finding(f"POST with Origin: {', '.join(wrong)}", "status 200, JSON", wrong, remedy)

@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fixtures.clients.doors import digest
-from fixtures.clients.s3 import s3_finding
+from fixtures.clients.doors import describe_bytes
+from fixtures.clients.s3 import s3_errors_as_findings
 from fixtures.core.outcomes import Lack, OutOfScope, expect
 
 pytestmark = pytest.mark.requires("s3")
@@ -46,7 +46,7 @@ def scratch(s3, request, writing_keys):
 
 def put(s3, key, content):
     """Store `content`; a refusal is a finding."""
-    with s3_finding(f"PUT of s3://{s3.bucket}/{key}", "stored"):
+    with s3_errors_as_findings(f"PUT of s3://{s3.bucket}/{key}", "stored"):
         s3.client.put_object(Bucket=s3.bucket, Key=key, Body=content)
 
 
@@ -56,11 +56,11 @@ def test_bucket_can_be_written_read_and_deleted_from(s3, scratch):
     Remedy: create the bucket, or let the keys do s3:PutObject, s3:GetObject, s3:DeleteObject and s3:ListBucket on it.
     """
     key, content = scratch("object"), os.urandom(100_003)
-    with s3_finding(f"bucket {s3.bucket}", "there, and open to these keys"):
+    with s3_errors_as_findings(f"bucket {s3.bucket}", "there, and open to these keys"):
         s3.client.head_bucket(Bucket=s3.bucket)
     put(s3, key, content)
-    with s3_finding(f"reading and deleting s3://{s3.bucket}/{key}", "done"):
-        expect(f"s3://{s3.bucket}/{key}", digest(s3.read(key)), digest(content))
+    with s3_errors_as_findings(f"reading and deleting s3://{s3.bucket}/{key}", "done"):
+        expect(f"s3://{s3.bucket}/{key}", describe_bytes(s3.read(key)), describe_bytes(content))
         expect(f"size of {key} by HEAD", s3.size(key), len(content))
         s3.client.delete_object(Bucket=s3.bucket, Key=key)
         expect(f"{key} after its deletion", s3.exists(key), False)
@@ -74,8 +74,8 @@ def test_overwritten_object_shows_its_new_bytes(s3, scratch):
     key = scratch("object")
     for content in (b"first\n" * 1000, b"second\n" * 500, b""):
         put(s3, key, content)
-        with s3_finding(f"reading s3://{s3.bucket}/{key}", "the bytes just written"):
-            expect(f"s3://{s3.bucket}/{key}", digest(s3.read(key)), digest(content))
+        with s3_errors_as_findings(f"reading s3://{s3.bucket}/{key}", "the bytes just written"):
+            expect(f"s3://{s3.bucket}/{key}", describe_bytes(s3.read(key)), describe_bytes(content))
 
 
 def test_multipart_upload_is_put_together_in_order(s3, scratch):
@@ -86,7 +86,7 @@ def test_multipart_upload_is_put_together_in_order(s3, scratch):
     """
     key, parts = scratch("parts"), [os.urandom(PART), os.urandom(70_001)]
     where = {"Bucket": s3.bucket, "Key": key}
-    with s3_finding(f"multipart upload of s3://{s3.bucket}/{key}", "two parts put together"):
+    with s3_errors_as_findings(f"multipart upload of s3://{s3.bucket}/{key}", "two parts put together"):
         upload = s3.client.create_multipart_upload(**where)["UploadId"]
         try:
             done = []
@@ -98,7 +98,7 @@ def test_multipart_upload_is_put_together_in_order(s3, scratch):
             with suppress(ClientError, BotoCoreError):  # the first error is the one to tell
                 s3.client.abort_multipart_upload(**where, UploadId=upload)
             raise
-        expect(f"s3://{s3.bucket}/{key}", digest(s3.read(key)), digest(b"".join(parts)))
+        expect(f"s3://{s3.bucket}/{key}", describe_bytes(s3.read(key)), describe_bytes(b"".join(parts)))
 
 
 def test_ranged_get_gives_just_that_range(s3, scratch):
@@ -109,10 +109,10 @@ def test_ranged_get_gives_just_that_range(s3, scratch):
     key, content = scratch("range"), os.urandom(300_001)
     put(s3, key, content)
     for first, last in ((0, 0), (1000, 99_999), (300_000, 300_000)):
-        with s3_finding(f"GET of bytes {first}-{last} of {key}", "206"):
+        with s3_errors_as_findings(f"GET of bytes {first}-{last} of {key}", "206"):
             answer = s3.client.get_object(Bucket=s3.bucket, Key=key, Range=f"bytes={first}-{last}")
-            seen = (answer["ResponseMetadata"]["HTTPStatusCode"], digest(answer["Body"].read()))
-        expect(f"bytes {first}-{last} of {key}", seen, (206, digest(content[first : last + 1])))
+            seen = (answer["ResponseMetadata"]["HTTPStatusCode"], describe_bytes(answer["Body"].read()))
+        expect(f"bytes {first}-{last} of {key}", seen, (206, describe_bytes(content[first : last + 1])))
 
 
 def test_delete_objects_removes_every_key_it_names(s3, scratch):
@@ -124,7 +124,7 @@ def test_delete_objects_removes_every_key_it_names(s3, scratch):
     keys = [scratch(name) for name in ("one", "two", "kept")]
     for key in keys:
         put(s3, key, key.encode())
-    with s3_finding(f"DeleteObjects of two keys in {s3.bucket}", "both deleted"):
+    with s3_errors_as_findings(f"DeleteObjects of two keys in {s3.bucket}", "both deleted"):
         batch = {"Objects": [{"Key": key} for key in keys[:2]]}
         answer = s3.client.delete_objects(Bucket=s3.bucket, Delete=batch)
         expect("errors of DeleteObjects", answer.get("Errors", []), [])
@@ -141,7 +141,7 @@ def test_listing_names_every_object_once(s3, scratch):
     for key in keys:
         put(s3, key, b"x")
     prefix = keys[0].removesuffix("a/1")
-    with s3_finding(f"listing of {prefix}", "an answer"):
+    with s3_errors_as_findings(f"listing of {prefix}", "an answer"):
         pages = s3.client.get_paginator("list_objects_v2")
         found = [
             item["Key"]

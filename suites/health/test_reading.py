@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from fixtures.clients.rest import ARTIFACTS
+from fixtures.clients.rest import ARTIFACT_API
 from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that
-from fixtures.preflight.canary import experiment_name, must_answer, need
+from fixtures.preflight.canary import must_answer, read_experiment_name, require_field
 
 pytestmark = pytest.mark.read_only
 
@@ -23,7 +23,7 @@ def test_experiments_are_found_as_they_are_stored(probe, newest, doors):
     """
     expect_that(newest.experiments, "experiments/search", "one experiment at least, as Default is always there", "none")
     for number, name in newest.experiments[:5]:
-        found = need(probe.ask("experiments/get", {"experiment_id": number}), "experiment", "name")
+        found = require_field(probe.ask("experiments/get", {"experiment_id": number}), "experiment", "name")
         expect(f"name of experiment {number}, in experiments/get and experiments/search", found, name)
         row = "SELECT name, lifecycle_stage FROM experiments WHERE experiment_id = %s"
         doors.rows_agree(f"experiment {number}", [(name, "active")], row, int(number))
@@ -36,10 +36,10 @@ def test_newest_run_reads_back_as_it_is_stored(probe, newest, doors):
     """
     if not newest.run:
         raise OutOfScope(Lack.RUNS, "its newest experiments hold no run")
-    run = need(probe.ask("runs/get", {"run_id": newest.run}), "run")
-    seen = sorted((p["key"], p["value"]) for p in need(run, "data").get("params", []))
-    stage = need(run, "info", "lifecycle_stage")
-    expect(f"id of run {newest.run}, in runs/get", need(run, "info", "run_id"), newest.run)
+    run = require_field(probe.ask("runs/get", {"run_id": newest.run}), "run")
+    seen = sorted((p["key"], p["value"]) for p in require_field(run, "data").get("params", []))
+    stage = require_field(run, "info", "lifecycle_stage")
+    expect(f"id of run {newest.run}, in runs/get", require_field(run, "info", "run_id"), newest.run)
     doors.rows_agree(f"params of run {newest.run}", [(stage, *pair) for pair in seen], OLDER, newest.run)
 
 
@@ -54,7 +54,7 @@ def test_newest_artifact_can_be_fetched(probe, newest, doors):
         raise OutOfScope(Lack.FILES, "the newest runs hold no file that the server serves and that is small enough")
     size, path = small[0]
     at = f"{newest.proxied[0].rpartition('/artifacts/')[0]}/artifacts/{path}"
-    answer = probe.get(f"{ARTIFACTS}/{at}")
+    answer = probe.get(f"{ARTIFACT_API}/{at}")
     expect(f"GET of {path} of run {newest.run}", (answer.status_code, len(answer.content)), (200, size))
     doors.object_agrees(f"{path} of run {newest.run}", newest.root, path, answer.content)
 
@@ -67,13 +67,13 @@ def test_oldest_experiment_is_the_same_at_every_look(probe):
     """
     body = {"max_results": 1, "order_by": ["creation_time ASC"], "view_type": "ALL"}
     with must_answer("experiments/search"):
-        oldest = need(need(probe.call("experiments/search", body), "experiments")[0], "experiment_id")
+        oldest = require_field(require_field(probe.call("experiments/search", body), "experiments")[0], "experiment_id")
     seen = Counter()
     for _ in range(LOOKS):
         with must_answer("experiments/get"):
             answer = probe.fresh().get("/api/2.0/mlflow/experiments/get", params={"experiment_id": oldest})
         found = answer.json().get("experiment", {}) if answer.status_code == 200 else {}
-        seen[experiment_name(answer), found.get("creation_time")] += 1
+        seen[read_experiment_name(answer), found.get("creation_time")] += 1
     expect_that(len(seen) == 1, f"experiment {oldest} in {LOOKS} looks", "one name and time of creation", dict(seen))
 
 
@@ -83,7 +83,7 @@ def test_models_are_found_as_they_are_stored(probe, models, doors):
     Remedy: look in the server's log for registered-models/search; compare its answer with table registered_models.
     """
     for name in models:
-        found = need(probe.ask("registered-models/get", {"name": name}), "registered_model", "name")
+        found = require_field(probe.ask("registered-models/get", {"name": name}), "registered_model", "name")
         expect(f"name of model {name}, in registered-models/get", found, name)
         row = "SELECT count(*) FROM registered_models WHERE name = %s"
         doors.rows_agree(f"rows of model {name}", [(1,)], row, name)

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fixtures.clients.doors import digest
-from fixtures.clients.rest import ARTIFACTS
-from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that, text
+from fixtures.clients.doors import describe_bytes
+from fixtures.clients.rest import ARTIFACT_API
+from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that, shorten_text
 from fixtures.core.uris import proxied_path
-from fixtures.preflight.canary import experiment_name, need
+from fixtures.preflight.canary import read_experiment_name, require_field
 
 
 def spread(count, ask):
@@ -30,7 +30,7 @@ def test_new_experiment_is_seen_by_every_worker(stack, probe, unique):
     query = {"experiment_id": probe.call("experiments/create", {"name": name})["experiment_id"]}
 
     def ask():
-        return experiment_name(probe.fresh().get("/api/2.0/mlflow/experiments/get", params=query))
+        return read_experiment_name(probe.fresh().get("/api/2.0/mlflow/experiments/get", params=query))
 
     expect(f"name of experiment {query['experiment_id']} in 20 reads", spread(20, ask), {name: 20})
 
@@ -44,8 +44,8 @@ def test_update_is_seen_by_every_worker(probe, new_run):
     run_id, _ = new_run()
 
     def ask():
-        run = need(probe.fresh().ask("runs/get", {"run_id": run_id}), "run")
-        return {t.get("key"): t.get("value") for t in need(run, "data").get("tags", [])}.get("round")
+        run = require_field(probe.fresh().ask("runs/get", {"run_id": run_id}), "run")
+        return {t.get("key"): t.get("value") for t in require_field(run, "data").get("tags", [])}.get("round")
 
     for value in ("one", "two", "three"):
         probe.call("runs/set-tag", {"run_id": run_id, "key": "round", "value": value})
@@ -64,7 +64,11 @@ def test_artifact_is_read_by_every_worker(probe, new_run, unique):
     probe.put_artifact(f"{path}/shared.txt", content)
 
     def ask():
-        answer = probe.fresh().get(f"{ARTIFACTS}/{path}/shared.txt")
-        return digest(answer.content) if answer.status_code == 200 else f"{answer.status_code} {text(answer.text, 150)}"
+        answer = probe.fresh().get(f"{ARTIFACT_API}/{path}/shared.txt")
+        return (
+            describe_bytes(answer.content)
+            if answer.status_code == 200
+            else f"{answer.status_code} {shorten_text(answer.text, 150)}"
+        )
 
-    expect(f"{root}/shared.txt in 10 reads", spread(10, ask), {digest(content): 10})
+    expect(f"{root}/shared.txt in 10 reads", spread(10, ask), {describe_bytes(content): 10})

@@ -5,7 +5,7 @@ from importlib import metadata
 import pytest
 
 from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that
-from fixtures.preflight.schema_heads import head_for
+from fixtures.preflight.schema_heads import find_head_for
 
 pytestmark = [pytest.mark.requires("sql"), pytest.mark.read_only]
 
@@ -99,8 +99,8 @@ def expected(stack):
     keys = {table: [set(key.split())] for table, (key, _) in CORE.items()}
     for table, column in UNIQUE.items():
         keys[table].append(set(column))
-    head = head_for(stack.versions["mlflow"])
-    if head is not None and head == head_for(metadata.version("mlflow")):
+    head = find_head_for(stack.versions["mlflow"])
+    if head is not None and head == find_head_for(metadata.version("mlflow")):
         from mlflow.store.db.base_sql_model import Base
         from mlflow.store.model_registry.dbmodels import models as registry  # noqa: F401 - fills Base
         from mlflow.store.tracking.dbmodels import models as tracking  # noqa: F401 - fills Base
@@ -134,7 +134,7 @@ def test_schema_revision_is_the_one_the_server_expects(stack, sql):
     """
     found = [row[0] for row in sql.rows("SELECT version_num FROM alembic_version ORDER BY 1")]
     expect_that(len(found) == 1, "rows of alembic_version", "exactly one revision", found)
-    head = head_for(stack.versions["mlflow"])
+    head = find_head_for(stack.versions["mlflow"])
     if head is None:
         raise OutOfScope(Lack.SCHEMA_HEAD, f"the revision of MLflow {stack.versions['mlflow']} is not known to us")
     expect(f"revision of the schema for MLflow {stack.versions['mlflow']}", found[0], head)

@@ -4,9 +4,9 @@ import mlflow
 import pytest
 from packaging.version import InvalidVersion, Version
 
-from fixtures.clients.rest import acknowledged
-from fixtures.core.outcomes import Finding, expect, expect_that, text
-from fixtures.preflight.canary import must_answer, need
+from fixtures.clients.rest import read_acknowledged
+from fixtures.core.outcomes import Finding, expect, expect_that, shorten_text
+from fixtures.preflight.canary import must_answer, require_field
 
 
 @pytest.mark.read_only
@@ -18,7 +18,7 @@ def test_health_answers_ok(probe):
     """
     with must_answer("GET /health"):
         answer = probe.get("/health")
-    expect("GET /health", (answer.status_code, text(answer.text, 200)), (200, "OK"))
+    expect("GET /health", (answer.status_code, shorten_text(answer.text, 200)), (200, "OK"))
 
 
 @pytest.mark.read_only
@@ -30,7 +30,7 @@ def test_version_is_one_and_the_same_on_every_answer(stack, probe):
     """
     with must_answer("GET /version"):
         answers = [probe.get("/version") for _ in range(8)]
-    seen = sorted({f"{answer.status_code} {text(answer.text, 60)}" for answer in answers})
+    seen = sorted({f"{answer.status_code} {shorten_text(answer.text, 60)}" for answer in answers})
     expect("GET /version, eight times", seen, [f"200 {stack.versions['mlflow']}"])
     try:
         Version(stack.versions["mlflow"])
@@ -79,14 +79,14 @@ def test_registry_answers(probe, unique, doors):
     name, described = unique("registry"), unique("description")
     with must_answer("the model registry"):
         probe.call("registered-models/create", {"name": name, "description": described})
-        found = need(probe.ask("registered-models/get", {"name": name}), "registered_model")
+        found = require_field(probe.ask("registered-models/get", {"name": name}), "registered_model")
         expect(f"model {name}", (found.get("name"), found.get("description")), (name, described))
         query = "SELECT description FROM registered_models WHERE name = %s"
         doors.rows_agree(f"model {name}", [(described,)], query, name)
         answer = probe.delete("/api/2.0/mlflow/registered-models/delete", json={"name": name})
-        acknowledged(answer, f"DELETE of model {name}")
+        read_acknowledged(answer, f"DELETE of model {name}")
         gone = probe.get("/api/2.0/mlflow/registered-models/get", params={"name": name})
-    seen = f"{gone.status_code} {text(gone.text, 200)}"
+    seen = f"{gone.status_code} {shorten_text(gone.text, 200)}"
     refused = probe.denies(gone) or (gone.status_code == 404 and "RESOURCE_DOES_NOT_EXIST" in seen)
     expect_that(refused, f"model {name} after its deletion", "404 RESOURCE_DOES_NOT_EXIST", seen)
     doors.rows_agree(f"model {name} after its deletion", [], query, name)
@@ -102,8 +102,8 @@ def test_registry_and_tracking_share_one_server(probe, new_run, unique, doors):
     source = f"{root}/linked"
     probe.call("registered-models/create", {"name": name})
     version = probe.call("model-versions/create", {"name": name, "source": source, "run_id": run_id})
-    number = need(version, "model_version", "version")
-    found = need(probe.ask("model-versions/get", {"name": name, "version": number}), "model_version")
+    number = require_field(version, "model_version", "version")
+    found = require_field(probe.ask("model-versions/get", {"name": name, "version": number}), "model_version")
     expect(f"run of {name} version {number}", (found.get("run_id"), found.get("source")), (run_id, source))
     joined = "SELECT r.run_uuid FROM model_versions v JOIN runs r ON r.run_uuid = v.run_id WHERE v.name = %s"
     doors.rows_agree(f"run of {name} in the tracking tables", [(run_id,)], joined, name)

@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from fixtures.checks.samples import reachable_root
 from fixtures.core.outcomes import Finding, Lack, OutOfScope
-from fixtures.workflow.train import Trained, train
+from fixtures.workflow.train import TrainedModel, train_model
 
 COMMIT = "4f9c0e1d5a3b7286e0c1d2f3a4b5968778695a4b"
 DATA = "holdout"
@@ -27,7 +27,7 @@ REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "scikit-learn"
 class Published:
     """A model that was trained, logged in a run and registered, with everything that was asked to be stored."""
 
-    trained: Trained
+    trained: TrainedModel
     run_id: str
     run_name: str
     experiment_id: str
@@ -61,13 +61,13 @@ class Stored:
 
 
 @pytest.fixture(scope="session")
-def trained() -> Trained:
+def trained() -> TrainedModel:
     """A random forest of 20 trees on 1000 transactions."""
-    return train()
+    return train_model()
 
 
 @pytest.fixture(scope="session")
-def how_to_log(trained: Trained) -> dict[str, Any]:
+def how_to_log(trained: TrainedModel) -> dict[str, Any]:
     """Arguments of log_model that need no guess of the client: format, signature, example, requirements."""
     risk = trained.model.predict_proba(trained.holdout)
     return {

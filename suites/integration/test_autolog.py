@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from fixtures.clients.doors import digest
+from fixtures.clients.doors import describe_bytes
 from fixtures.core.outcomes import expect, expect_that
 
 
@@ -65,4 +65,4 @@ def test_autologged_model_says_what_it_needs(autolog, logged_models, trained, lo
     wanted = f"scikit-learn=={importlib.metadata.version('scikit-learn')}"
     expect_that(wanted in lines, f"requirements.txt of {uri}", wanted, lines)
     seen = np.asarray(load("pyfunc", uri).predict(data))
-    expect(f"predictions of {uri}", digest(seen.tobytes()), digest(model.predict(data).tobytes()))
+    expect(f"predictions of {uri}", describe_bytes(seen.tobytes()), describe_bytes(model.predict(data).tobytes()))

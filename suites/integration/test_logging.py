@@ -11,8 +11,8 @@ from mlflow.exceptions import MlflowException
 from sklearn.linear_model import Ridge
 
 from fixtures.clients.mlflow_errors import find_common_symptom, find_symptom
-from fixtures.core.outcomes import Finding, Symptom, expect, text
-from fixtures.workflow.train import train
+from fixtures.core.outcomes import Finding, Symptom, expect, shorten_text
+from fixtures.workflow.train import train_model
 
 TRAININGS = 6
 
@@ -72,14 +72,14 @@ def test_default_format_of_this_client_takes_a_random_forest(log_model, differin
 
     Remedy: pass serialization_format="cloudpickle" to log_model, or skops_trusted_types=["sklearn.tree._tree.Tree"].
     """
-    trained = train(trees=2)
+    trained = train_model(trees=2)
     options = {"pip_requirements": ["scikit-learn"]}  # given, so that nothing is inferred
     with mlflow.start_run(experiment_id=shared_experiment) as run:
         try:
             log_model(trained.model, "default", **options)
         except MlflowException as error:
             what, symptom = "log_model(RandomForestClassifier) with this client's defaults", find_symptom(str(error))
-            raise Finding(what, "stored", text(str(error), 300), symptom=symptom) from None
+            raise Finding(what, "stored", shorten_text(str(error), 300), symptom=symptom) from None
     expect("rows predicted otherwise", differing(f"runs:/{run.info.run_id}/default", trained), [])
 
 
@@ -89,7 +89,7 @@ def test_models_of_two_runs_are_not_mixed_up(trained, log_model, differing, how_
     Remedy: compare storage_location in model_versions with the artifact location of each run; look for a cache or
     proxy that answers one path for another.
     """
-    both, name = (trained, train(seed=8)), unique("twins")
+    both, name = (trained, train_model(seed=8)), unique("twins")
     uris = {}
     for number, one in enumerate(both, 1):
         with mlflow.start_run(experiment_id=shared_experiment) as run:
@@ -126,7 +126,7 @@ def test_runs_that_bring_one_new_data_set_at_once_keep_it(make_experiment, make_
     doors.rows_agree(f"data sets of experiment {experiment}", [(1,)], query, int(experiment))
     refused = [answer.text for answer in answers if answer.status_code != 200]
     what = f"refusals of {TRAININGS} runs that brought one data set to experiment {experiment}"
-    expect(what, [text(words, 200) for words in refused], [], symptom=find_common_symptom(refused))
+    expect(what, [shorten_text(words, 200) for words in refused], [], symptom=find_common_symptom(refused))
 
 
 def test_nested_runs_lead_to_their_parent(mlflow_client, make_experiment, unique, probe, doors):

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from fixtures.core.outcomes import expect
-from fixtures.workflow.export import verify
+from fixtures.workflow.export import verify_export
 
 WAYS = (("--alias", "champion"), ("--stage", "Production"))
 
@@ -63,7 +63,7 @@ def test_export_has_every_file_with_its_hash(published, step, report, mlflow_cli
     wrong = {path: seen.get(path) for path in seen.keys() | expected if seen.get(path) != expected.get(path)}
     right = {path: expected.get(path) for path in wrong}
     expect(f"files in the manifest of {published.uris['models']}", wrong, right)
-    expect(f"what in the export of {published.uris['models']} is not as its manifest says", verify(out), [])
+    expect(f"what in the export of {published.uris['models']} is not as its manifest says", verify_export(out), [])
     again = step("export", *name, "--out", out).record["unchanged"]
     expect(f"whether the export of {published.uris['models']} again gives the same bytes", again, True)
     location = mlflow_client.get_model_version_download_uri(published.name, published.version)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 
-from fixtures.clients.doors import digest
+from fixtures.clients.doors import describe_bytes
 from fixtures.core.outcomes import expect, expect_that
 
 OF_ONE_SAVE = ("artifact_path:", "model_id:", "model_uuid:", "run_id:", "utc_time_created:")
@@ -47,7 +47,7 @@ def test_model_files_are_complete_and_unchanged(published, mlflow_client, fetche
     expected["MLmodel"] = seen["MLmodel"]
     location = mlflow_client.get_model_version_download_uri(published.name, published.version)
     for path, content in expected.items():
-        expect(f"{path} of {published.uris['models']}", digest(seen[path]), digest(content))
+        expect(f"{path} of {published.uris['models']}", describe_bytes(seen[path]), describe_bytes(content))
         doors.object_agrees(f"{path} of {published.uris['models']}", location, path, content)
 
 

@@ -4,27 +4,27 @@ import pytest
 
 from fixtures.core.outcomes import expect
 from fixtures.load import payloads
-from fixtures.load.assertions import same
-from fixtures.load.async_script import asynchronous
+from fixtures.load.assertions import expect_same_rows
+from fixtures.load.async_script import start_async_script
 
 POINTS = 60
 
 
 def shown(rows):
-    """Rows by run and step, as `same` takes them."""
+    """Rows by run and step, as `expect_same_rows` takes them."""
     return [(run, f"{key} step {step}", *rest) for run, key, step, *rest in rows]
 
 
 @pytest.fixture(scope="module")
 def trained(stack, load, target, make_experiment, unique, tmp_path_factory):
     """(points by run, what was stored after the flush, what was stored in the end, error of the process)."""
-    runs = payloads.make_runs(target, make_experiment(), [unique("flushed"), unique("left")])
-    points = {run: [payloads.point(run, "loss", step) for step in range(POINTS * load.scale)] for run in runs}
-    with asynchronous(stack.mlflow_uri, *points.values(), tmp_path_factory.mktemp("async")) as script:
+    runs = payloads.make_load_runs(target, make_experiment(), [unique("flushed"), unique("left")])
+    points = {run: [payloads.metric_point(run, "loss", step) for step in range(POINTS * load.scale)] for run in runs}
+    with start_async_script(stack.mlflow_uri, *points.values(), tmp_path_factory.mktemp("async")) as script:
         script.flushed()
-        flushed = payloads.history_rows(target, [(runs[0], "loss")])
+        flushed = payloads.fetch_history_rows(target, [(runs[0], "loss")])
         error = script.ended()
-    return points, flushed, payloads.history_rows(target, [(runs[1], "loss")]), error
+    return points, flushed, payloads.fetch_history_rows(target, [(runs[1], "loss")]), error
 
 
 def test_asynchronous_logging_is_stored_after_a_flush(trained):
@@ -37,7 +37,7 @@ def test_asynchronous_logging_is_stored_after_a_flush(trained):
     points, flushed, _, error = trained
     expect("errors of a script that logs asynchronously", error, "")
     first = next(iter(points.values()))
-    same("metrics after a flush", {(row[0], row[1]): row for row in shown(first)}, shown(flushed))
+    expect_same_rows("metrics after a flush", {(row[0], row[1]): row for row in shown(first)}, shown(flushed))
 
 
 def test_asynchronous_logging_without_a_flush_is_stored_when_the_run_ends(trained):
@@ -50,4 +50,4 @@ def test_asynchronous_logging_without_a_flush_is_stored_when_the_run_ends(traine
     points, _, stored, error = trained
     expect("errors of a script that logs asynchronously", error, "")
     last = [*points.values()][1]
-    same("metrics without a flush", {(row[0], row[1]): row for row in shown(last)}, shown(stored))
+    expect_same_rows("metrics without a flush", {(row[0], row[1]): row for row in shown(last)}, shown(stored))

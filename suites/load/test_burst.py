@@ -6,10 +6,17 @@ import pytest
 
 from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that
 from fixtures.load import payloads
-from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, same, stored_once, summary
-from fixtures.load.judges import DEFAULT_WORKERS, THREADS, latest
-from fixtures.load.latency import Measured
-from fixtures.load.sessions import IDLE_SECONDS, Sessions, left_behind, sees_others
+from fixtures.load.assertions import (
+    expect_all_answered,
+    expect_nothing_refused,
+    expect_same_rows,
+    expect_stored_once,
+    require_known_outcomes,
+    summarize_load,
+)
+from fixtures.load.judges import DEFAULT_WORKERS, WORKER_THREADS, find_latest_rows
+from fixtures.load.latency import MeasuredLoad
+from fixtures.load.sessions import IDLE_SECONDS, SessionSampler, find_left_behind, sees_others
 
 ROUNDS = 4  # of all clients at once: where connections are short, whether the threads block each other is luck
 MOST = 320  # clients; a larger server is full as well when a few of its workers are
@@ -18,12 +25,12 @@ MOST = 320  # clients; a larger server is full as well when a few of its workers
 @pytest.fixture(scope="module")
 def burst(stack, load, target, make_experiment, unique):
     """(what, history, run ids, sessions): forty clients a worker, with /health and a one-row read beside them."""
-    clients = min((stack.workers or DEFAULT_WORKERS) * THREADS, MOST)
-    runs = payloads.make_runs(target, make_experiment(), [unique("burst") for _ in range(clients)])
-    watch = [payloads.health(), payloads.ask("runs/get", {"run_id": runs[0]})]
-    with Sessions(stack.db_uri) if stack.db_uri else contextlib.nullcontext() as sessions:
-        scripts = payloads.spread(runs, batches=ROUNDS * load.scale, size=2)
-        history = load.drive(scripts, watch=watch, greeting=payloads.health(), together=True)
+    clients = min((stack.workers or DEFAULT_WORKERS) * WORKER_THREADS, MOST)
+    runs = payloads.make_load_runs(target, make_experiment(), [unique("burst") for _ in range(clients)])
+    watch = [payloads.health_request(), payloads.get_request("runs/get", {"run_id": runs[0]})]
+    with SessionSampler(stack.db_uri) if stack.db_uri else contextlib.nullcontext() as sessions:
+        scripts = payloads.spread_batches(runs, batches=ROUNDS * load.scale, size=2)
+        history = load.drive(scripts, watch=watch, greeting=payloads.health_request(), together=True)
     return f"{clients} clients at once, {ROUNDS * load.scale} times", history, runs, sessions
 
 
@@ -35,7 +42,7 @@ def test_full_burst_is_not_refused(burst, stack, note):
     """
     what, history, *_ = burst
     note(f"{what}, {'as declared' if stack.workers else 'for 4 workers, as none were declared (--workers)'}")
-    nothing_refused(what, history.of("runs/log-batch"), stack)
+    expect_nothing_refused(what, history.of("runs/log-batch"), stack)
 
 
 def test_full_burst_is_answered(burst, note):
@@ -46,8 +53,8 @@ def test_full_burst_is_answered(burst, note):
     proxies that close connections before the server answers (nginx: proxy_read_timeout).
     """
     what, history, *_ = burst
-    note(summary("log-batch", Measured.of(history.of("runs/log-batch"))))
-    all_answered(what, history.of("runs/log-batch"))
+    note(summarize_load("log-batch", MeasuredLoad.of(history.of("runs/log-batch"))))
+    expect_all_answered(what, history.of("runs/log-batch"))
 
 
 def test_full_burst_is_stored_once(burst, target, doors):
@@ -58,12 +65,12 @@ def test_full_burst_is_stored_once(burst, target, doors):
     """
     what, history, runs, _ = burst
     writes = history.of("runs/log-batch")
-    stored = payloads.history_rows(target, [(run, key) for run in runs for key in payloads.KEYS])
-    stored_once(f"batches of {what}, read through the API", writes, stored)
+    stored = payloads.fetch_history_rows(target, [(run, key) for run in runs for key in payloads.METRIC_KEYS])
+    expect_stored_once(f"batches of {what}, read through the API", writes, stored)
     if doors.sql is not None:
-        stored_once(f"batches of {what}, read through SQL", writes, payloads.stored_metrics(doors.sql, runs))
+        expect_stored_once(f"batches of {what}, read through SQL", writes, payloads.query_metrics(doors.sql, runs))
         doors.proof.add("sql")
-    every_outcome_known(what, writes)
+    require_known_outcomes(what, writes)
 
 
 def test_health_answers_during_the_burst(burst, stack, note):
@@ -74,8 +81,8 @@ def test_health_answers_during_the_burst(burst, stack, note):
     """
     what, history, *_ = burst
     looks = history.of("/health")
-    all_answered(f"/health beside {what}", looks)
-    nothing_refused(f"/health beside {what}", looks, stack)
+    expect_all_answered(f"/health beside {what}", looks)
+    expect_nothing_refused(f"/health beside {what}", looks, stack)
     expect("answers of /health", {bytes(look.answer).strip() for look in looks.ok}, {b"OK"})
     note(f"{len(looks.ok)} looks, the slowest took {max(o.end - o.start for o in looks.operations):.1f} s")
 
@@ -88,15 +95,15 @@ def test_a_small_read_is_answered_during_the_burst(burst, stack, target, note):
     """
     what, history, runs, _ = burst
     reads = history.of("runs/get")
-    all_answered(f"run {runs[0]} read beside {what}", reads)
-    nothing_refused(f"run {runs[0]} read beside {what}", reads, stack)
-    expect("the run read", {payloads.run_id(read.answer) for read in reads.ok}, {runs[0]})
+    expect_all_answered(f"run {runs[0]} read beside {what}", reads)
+    expect_nothing_refused(f"run {runs[0]} read beside {what}", reads, stack)
+    expect("the run read", {payloads.run_id_of(read.answer) for read in reads.ok}, {runs[0]})
     note(f"{len(reads.ok)} reads, the slowest took {max(o.end - o.start for o in reads.operations):.1f} s")
     writes = history.of("runs/log-batch")
-    shown = payloads.latest_rows(target, runs[:1])
-    expected = {at: row for at, row in latest(writes, shown).items() if at[0] == runs[0]}
+    shown = payloads.fetch_latest_rows(target, runs[:1])
+    expected = {at: row for at, row in find_latest_rows(writes, shown).items() if at[0] == runs[0]}
     if all(o.meant[0][0] != runs[0] for o in writes.unknown):
-        same(f"latest metrics of run {runs[0]}, read during the burst and again after it", expected, shown)
+        expect_same_rows(f"latest metrics of run {runs[0]}, read during the burst and again after it", expected, shown)
 
 
 @pytest.mark.requires("sql")
@@ -112,7 +119,7 @@ def test_no_session_stays_in_a_transaction_after_the_burst(burst, sql, note):
         raise OutOfScope(Lack.PG_MONITOR, "the door's role may not see others' sessions; GRANT pg_read_all_stats TO it")
     most, longest = sessions.idle
     note(f"meanwhile at most {most} at once, the longest for {longest:.2g} s, in {len(sessions.looks())} looks")
-    expect(f"sessions left in a transaction by {what}", left_behind(sql, sessions), [])
+    expect(f"sessions left in a transaction by {what}", find_left_behind(sql, sessions), [])
     expect_that(
         longest <= IDLE_SECONDS, f"the longest idle in a transaction beside {what}", f"≤ {IDLE_SECONDS} s", longest
     )

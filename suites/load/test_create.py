@@ -5,8 +5,13 @@ import pytest
 from fixtures.clients.mlflow_errors import find_common_symptom
 from fixtures.core.outcomes import Symptom, expect, expect_that
 from fixtures.load import payloads
-from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, stored_once
-from fixtures.load.experiment_race import race
+from fixtures.load.assertions import (
+    expect_all_answered,
+    expect_nothing_refused,
+    expect_stored_once,
+    require_known_outcomes,
+)
+from fixtures.load.experiment_race import race_for_experiment
 
 CLIENTS, RUNS, PROCESSES = 16, 5, 3  # eighty runs: a proxy that repeats one of 20 at random is seen in 98 of 100
 MOST = 50_000  # runs, that one search gives
@@ -19,7 +24,8 @@ def created(load, make_experiment, unique):
     """(history, experiment id): sixteen clients in several processes that create five runs each."""
     experiment = make_experiment()
     scripts = [
-        [payloads.create(experiment, unique("created")) for _ in range(RUNS * load.scale)] for _ in range(CLIENTS)
+        [payloads.create_run_request(experiment, unique("created")) for _ in range(RUNS * load.scale)]
+        for _ in range(CLIENTS)
     ]
     return load.drive_in_processes(scripts), experiment
 
@@ -31,9 +37,9 @@ def test_concurrent_runs_are_all_created(created, stack):
     MLFLOW_SQLALCHEMYSTORE_POOL_SIZE is too small, a 429, 502, 503 or 504 comes from a proxy's limit.
     """
     history, _ = created
-    nothing_refused(f"{CLIENTS} clients", history, stack)
-    all_answered(f"{CLIENTS} clients", history)
-    ids = [payloads.run_id(o.answer) for o in history.ok]
+    expect_nothing_refused(f"{CLIENTS} clients", history, stack)
+    expect_all_answered(f"{CLIENTS} clients", history)
+    ids = [payloads.run_id_of(o.answer) for o in history.ok]
     expect_that(len({*ids} - {""}) == len(ids), "ids of runs created at once", "a new id for each", sorted(ids))
 
 
@@ -45,11 +51,11 @@ def test_concurrent_runs_are_stored_once(created, mlflow_client, doors):
     """
     history, experiment = created
     seen = [(r.info.run_id, r.info.run_name) for r in mlflow_client.search_runs([experiment], max_results=MOST)]
-    stored_once(f"runs of experiment {experiment}", history, [(experiment, name, 0) for _, name in seen])
-    acknowledged = {payloads.run_id(o.answer): o.meant[0][1] for o in history.ok}
+    expect_stored_once(f"runs of experiment {experiment}", history, [(experiment, name, 0) for _, name in seen])
+    acknowledged = {payloads.run_id_of(o.answer): o.meant[0][1] for o in history.ok}
     expect("names of the acknowledged ids", {i: n for i, n in seen if i in acknowledged}, acknowledged)
     doors.rows_agree(f"runs of experiment {experiment}", sorted(seen), SQL_RUNS, int(experiment))
-    every_outcome_known(f"{CLIENTS} clients", history)
+    require_known_outcomes(f"{CLIENTS} clients", history)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +63,7 @@ def racers(stack, mlflow_client, unique, tmp_path_factory):
     """(experiment name, racers): processes that set one new experiment and start a run each; strays are deleted."""
     experiment, names = unique("race"), [unique("racer") for _ in range(PROCESSES)]
     try:
-        yield experiment, race(stack.mlflow_uri, experiment, names, tmp_path_factory.mktemp("race"))
+        yield experiment, race_for_experiment(stack.mlflow_uri, experiment, names, tmp_path_factory.mktemp("race"))
     finally:
         for name in names:
             for run in mlflow_client.search_runs([DEFAULT], f"attributes.run_name = '{name}'"):

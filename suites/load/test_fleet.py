@@ -4,11 +4,18 @@ import pytest
 
 from fixtures.core.outcomes import NotProven
 from fixtures.load import payloads
-from fixtures.load.assertions import all_answered, every_outcome_known, keeps, nothing_refused, stored_once, summary
-from fixtures.load.limits import OPERATIONS
-from fixtures.load.load_charts import percentiles
-from fixtures.load.locust_results import read
-from fixtures.load.operations import METRICS
+from fixtures.load.assertions import (
+    expect_all_answered,
+    expect_limits_kept,
+    expect_nothing_refused,
+    expect_stored_once,
+    require_known_outcomes,
+    summarize_load,
+)
+from fixtures.load.limits import LIMITED_OPERATIONS
+from fixtures.load.load_charts import chart_latency
+from fixtures.load.locust_results import read_fleet
+from fixtures.load.operations import METRICS_A_BATCH
 
 pytestmark = pytest.mark.fleet
 
@@ -16,7 +23,7 @@ pytestmark = pytest.mark.fleet
 @pytest.fixture(scope="module")
 def fleet(load, stack):
     """The results in the file, of a fleet that sent to this very server."""
-    found = read(load.fleet)
+    found = read_fleet(load.fleet)
     if found.server.rstrip("/") != stack.mlflow_uri.rstrip("/"):
         raise NotProven(f"--fleet-results {load.fleet}: sent to {found.server}, and this is {stack.mlflow_uri}")
     return found
@@ -38,7 +45,7 @@ def test_a_fleet_is_not_refused(sent, stack):
     limit_req, limit_conn, worker_connections), a full connection pool as "QueuePool limit".
     """
     what, history = sent
-    nothing_refused(what, history, stack)
+    expect_nothing_refused(what, history, stack)
 
 
 def test_a_fleet_is_answered(sent, fleet, figure):
@@ -48,8 +55,8 @@ def test_a_fleet_is_answered(sent, fleet, figure):
     close connections before the server answers (nginx: proxy_read_timeout).
     """
     what, history = sent
-    figure(percentiles("fleet-latency", f"Latency under {what}", fleet.costs(), open_loop=False))
-    all_answered(what, history)
+    figure(chart_latency("fleet-latency", f"Latency under {what}", fleet.costs(), open_loop=False))
+    expect_all_answered(what, history)
 
 
 def test_metrics_of_a_fleet_are_stored_once(sent, fleet, load, target, doors):
@@ -60,12 +67,14 @@ def test_metrics_of_a_fleet_are_stored_once(sent, fleet, load, target, doors):
     """
     what, history = sent
     writes = history.of("runs/log-batch", "runs/log-metric")
-    stored = payloads.history_rows(target, [(run, key) for run in fleet.runs for key in METRICS])
-    stored_once(f"metrics of {what}, read through the API", writes, stored, load.ordered)
+    stored = payloads.fetch_history_rows(target, [(run, key) for run in fleet.runs for key in METRICS_A_BATCH])
+    expect_stored_once(f"metrics of {what}, read through the API", writes, stored, load.ordered)
     if doors.sql is not None:
-        stored_once(f"metrics of {what}, read through SQL", writes, payloads.stored_metrics(doors.sql, fleet.runs))
+        expect_stored_once(
+            f"metrics of {what}, read through SQL", writes, payloads.query_metrics(doors.sql, fleet.runs)
+        )
         doors.proof.add("sql")
-    every_outcome_known(what, writes)
+    require_known_outcomes(what, writes)
 
 
 def test_params_and_data_sets_of_a_fleet_are_stored_once(sent, fleet, target):
@@ -76,9 +85,9 @@ def test_params_and_data_sets_of_a_fleet_are_stored_once(sent, fleet, target):
     """
     what, history = sent
     writes = history.of("runs/log-parameter", "runs/log-inputs")
-    stored = [*payloads.stored_params(target, fleet.runs), *payloads.stored_inputs(target, fleet.runs)]
-    stored_once(f"params and data sets of {what}", writes, stored)
-    every_outcome_known(what, writes)
+    stored = [*payloads.query_params(target, fleet.runs), *payloads.query_inputs(target, fleet.runs)]
+    expect_stored_once(f"params and data sets of {what}", writes, stored)
+    require_known_outcomes(what, writes)
 
 
 def test_runs_of_a_fleet_are_stored_once(sent, fleet, mlflow_client):
@@ -93,11 +102,11 @@ def test_runs_of_a_fleet_are_stored_once(sent, fleet, mlflow_client):
         page = mlflow_client.search_runs([fleet.experiment], max_results=1000, page_token=page and page.token)
         stored += [(fleet.experiment, run.info.run_name, 0) for run in page]
     creations = history.of("runs/create")
-    stored_once(f"runs of {what}", creations, stored)
-    every_outcome_known(what, creations)
+    expect_stored_once(f"runs of {what}", creations, stored)
+    require_known_outcomes(what, creations)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", LIMITED_OPERATIONS)
 def test_operations_of_a_fleet_keep_the_limits_of_their_operators(operation, fleet, load, note):
     """What the operators demand of an operation (--slo) is kept under a fleet's load; without demands it is reported.
 
@@ -105,5 +114,5 @@ def test_operations_of_a_fleet_keep_the_limits_of_their_operators(operation, fle
     statements, disk), the connection pool; or state a limit that this deployment can keep.
     """
     found = fleet.costs()[operation]
-    note(summary(f"{operation} of a fleet, closed loop", found))
-    keeps(f"{operation} under a fleet's load", found, load.limits.get(operation))
+    note(summarize_load(f"{operation} of a fleet, closed loop", found))
+    expect_limits_kept(f"{operation} under a fleet's load", found, load.limits.get(operation))

@@ -3,7 +3,12 @@
 import pytest
 
 from fixtures.load import payloads
-from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, stored_once
+from fixtures.load.assertions import (
+    expect_all_answered,
+    expect_nothing_refused,
+    expect_stored_once,
+    require_known_outcomes,
+)
 
 CLIENTS, INPUTS = 16, 2
 SQL_INPUTS = """
@@ -15,10 +20,11 @@ SQL_INPUTS = """
 @pytest.fixture(scope="module")
 def logged(load, target, make_experiment, unique):
     """(history, run ids): sixteen clients in two processes that log data sets, each to a run of its own."""
-    runs = payloads.make_runs(target, make_experiment(), [unique("inputs") for _ in range(CLIENTS)])
+    runs = payloads.make_load_runs(target, make_experiment(), [unique("inputs") for _ in range(CLIENTS)])
     count = INPUTS * load.scale
     scripts = [
-        [payloads.inputs(run, f"data-{n}", f"{client}-{n}") for n in range(count)] for client, run in enumerate(runs)
+        [payloads.inputs_request(run, f"data-{n}", f"{client}-{n}") for n in range(count)]
+        for client, run in enumerate(runs)
     ]
     return load.drive_in_processes(scripts), runs
 
@@ -30,8 +36,8 @@ def test_concurrent_inputs_are_not_refused(logged, stack):
     MLFLOW_SQLALCHEMYSTORE_POOL_SIZE is too small, a 429, 502, 503 or 504 comes from a proxy's limit.
     """
     history, _ = logged
-    nothing_refused(f"{CLIENTS} clients", history, stack)
-    all_answered(f"{CLIENTS} clients", history)
+    expect_nothing_refused(f"{CLIENTS} clients", history, stack)
+    expect_all_answered(f"{CLIENTS} clients", history)
 
 
 def test_concurrent_inputs_are_stored_once(logged, target, doors):
@@ -41,8 +47,8 @@ def test_concurrent_inputs_are_stored_once(logged, target, doors):
     requests on their own, and for triggers and rules on these tables.
     """
     history, runs = logged
-    stored_once("data sets, read through the API", history, payloads.stored_inputs(target, runs))
+    expect_stored_once("data sets, read through the API", history, payloads.query_inputs(target, runs))
     if doors.sql is not None:
-        stored_once("data sets, read through SQL", history, doors.sql.rows(SQL_INPUTS, runs))
+        expect_stored_once("data sets, read through SQL", history, doors.sql.rows(SQL_INPUTS, runs))
         doors.proof.add("sql")
-    every_outcome_known(f"{CLIENTS} clients", history)
+    require_known_outcomes(f"{CLIENTS} clients", history)

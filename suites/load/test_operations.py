@@ -3,13 +3,20 @@
 import pytest
 
 from fixtures.load import payloads
-from fixtures.load.arrivals import Arrivals, constant, poisson
-from fixtures.load.assertions import all_answered, every_outcome_known, keeps, nothing_refused, stored_once, summary
+from fixtures.load.arrivals import Arrivals, space_by_chance, space_evenly
+from fixtures.load.assertions import (
+    expect_all_answered,
+    expect_limits_kept,
+    expect_nothing_refused,
+    expect_stored_once,
+    require_known_outcomes,
+    summarize_load,
+)
 from fixtures.load.engine import BURST_SECONDS
-from fixtures.load.latency import Measured
-from fixtures.load.limits import OPERATIONS, Limits
-from fixtures.load.load_charts import percentiles
-from fixtures.load.operations import METRICS, RATES, request
+from fixtures.load.latency import MeasuredLoad
+from fixtures.load.limits import LIMITED_OPERATIONS, LoadLimits
+from fixtures.load.load_charts import chart_latency
+from fixtures.load.operations import DEFAULT_RATES, METRICS_A_BATCH, operation_request
 
 SECONDS, RUNS, SEED = 3.0, 8, 55
 
@@ -17,20 +24,20 @@ SECONDS, RUNS, SEED = 3.0, 8, 55
 def requests(operation, count, runs, experiment, unique):
     """So many requests of one kind, spread over `runs`."""
     name = (lambda: unique("mixed")) if operation == "create-run" else str
-    return [request(operation, n, runs[n % len(runs)], experiment, name()) for n in range(count)]
+    return [operation_request(operation, n, runs[n % len(runs)], experiment, name()) for n in range(count)]
 
 
 @pytest.fixture(scope="module")
 def mixed(load, target, make_experiment, unique):
     """(history, run ids): every operation at its own rate at the same time."""
     experiment = make_experiment()
-    runs = payloads.make_runs(target, experiment, [unique("mixed") for _ in range(RUNS)])
+    runs = payloads.make_load_runs(target, experiment, [unique("mixed") for _ in range(RUNS)])
     arrivals = []
-    for number, (operation, usual) in enumerate(RATES.items()):
-        limits = load.limits.get(operation, Limits())
+    for number, (operation, usual) in enumerate(DEFAULT_RATES.items()):
+        limits = load.limits.get(operation, LoadLimits())
         rate = limits.rate or usual
         count = max(2, round(rate * SECONDS * load.scale), limits.needed)
-        due = constant(rate, count) if limits.rate else poisson(rate, count, SEED + number)
+        due = space_evenly(rate, count) if limits.rate else space_by_chance(rate, count, SEED + number)
         arrivals.append(Arrivals(requests(operation, count, runs, experiment, unique), due))
     longest = max(a.due[-1] for a in arrivals)
     return load.drive(arrivals=arrivals, limit=BURST_SECONDS + longest), runs
@@ -43,10 +50,10 @@ def test_operations_of_a_mixed_load_are_served(mixed, stack, figure):
     limit_req, limit_conn, worker_connections), a crash of a worker as a connection that was reset.
     """
     history, _ = mixed
-    costs = {operation: Measured.of(history.of(kind)) for operation, kind in OPERATIONS.items()}
-    figure(percentiles("mixed-latency", "Latency of a mixed load, an open loop", costs, open_loop=True))
-    nothing_refused("a mixed load", history, stack)
-    all_answered("a mixed load", history)
+    costs = {operation: MeasuredLoad.of(history.of(kind)) for operation, kind in LIMITED_OPERATIONS.items()}
+    figure(chart_latency("mixed-latency", "Latency of a mixed load, an open loop", costs, open_loop=True))
+    expect_nothing_refused("a mixed load", history, stack)
+    expect_all_answered("a mixed load", history)
 
 
 def test_metrics_of_a_mixed_load_are_stored_once(mixed, load, target, doors):
@@ -57,15 +64,15 @@ def test_metrics_of_a_mixed_load_are_stored_once(mixed, load, target, doors):
     """
     history, runs = mixed
     writes = history.of("runs/log-batch", "runs/log-metric")
-    stored = payloads.history_rows(target, [(run, key) for run in runs for key in METRICS])
-    stored_once("metrics of a mixed load, read through the API", writes, stored, load.ordered)
+    stored = payloads.fetch_history_rows(target, [(run, key) for run in runs for key in METRICS_A_BATCH])
+    expect_stored_once("metrics of a mixed load, read through the API", writes, stored, load.ordered)
     if doors.sql is not None:
-        stored_once("metrics of a mixed load, read through SQL", writes, payloads.stored_metrics(doors.sql, runs))
+        expect_stored_once("metrics of a mixed load, read through SQL", writes, payloads.query_metrics(doors.sql, runs))
         doors.proof.add("sql")
-    every_outcome_known("a mixed load", writes)
+    require_known_outcomes("a mixed load", writes)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", LIMITED_OPERATIONS)
 def test_each_operation_keeps_the_limits_of_its_operators(operation, mixed, load, note):
     """What the operators demand of an operation (--slo) is kept under a mixed load; without demands it is reported.
 
@@ -73,6 +80,6 @@ def test_each_operation_keeps_the_limits_of_its_operators(operation, mixed, load
     statements, disk), the connection pool; or state a limit that this deployment can keep.
     """
     history, _ = mixed
-    found = Measured.of(history.of(OPERATIONS[operation]))
-    note(summary(operation, found))
-    keeps(f"{operation} under a mixed load", found, load.limits.get(operation))
+    found = MeasuredLoad.of(history.of(LIMITED_OPERATIONS[operation]))
+    note(summarize_load(operation, found))
+    expect_limits_kept(f"{operation} under a mixed load", found, load.limits.get(operation))

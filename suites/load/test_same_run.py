@@ -6,8 +6,14 @@ import pytest
 
 from fixtures.core.outcomes import expect, expect_that
 from fixtures.load import payloads
-from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, same, stored_once
-from fixtures.load.judges import groups, latest, listed, mend
+from fixtures.load.assertions import (
+    expect_all_answered,
+    expect_nothing_refused,
+    expect_same_rows,
+    expect_stored_once,
+    require_known_outcomes,
+)
+from fixtures.load.judges import find_latest_rows, group_refusals, list_refusals, remedy_of_refusals
 
 CLIENTS, BATCHES, KEYS = 8, 3, 50
 PARAMS = 6
@@ -19,20 +25,23 @@ def hot_run(load, make_run):
     run, dice = make_run(), random.Random(39)
     keys = [f"metric_{n:02}" for n in range(KEYS)]
     rows = [
-        payloads.point(run, key, step)
+        payloads.metric_point(run, key, step)
         for step in range(CLIENTS * BATCHES * load.scale)
         for key in dice.sample(keys, KEYS)
     ]
-    batches = [payloads.batch(run, rows[at : at + KEYS]) for at in range(0, len(rows), KEYS)]
+    batches = [payloads.batch_request(run, rows[at : at + KEYS]) for at in range(0, len(rows), KEYS)]
     return load.drive([batches[client::CLIENTS] for client in range(CLIENTS)]), run
 
 
 @pytest.fixture(scope="module")
 def single_metrics(load, target, make_experiment, unique):
     """(history, run ids): eight clients log ten steps one by one, out of order, each to a run of its own."""
-    runs = payloads.make_runs(target, make_experiment(), [unique("single") for _ in range(CLIENTS)])
+    runs = payloads.make_load_runs(target, make_experiment(), [unique("single") for _ in range(CLIENTS)])
     dice, steps = random.Random(5), range(10 * load.scale)
-    scripts = [[payloads.metric(payloads.point(r, "loss", s)) for s in dice.sample(steps, len(steps))] for r in runs]
+    scripts = [
+        [payloads.metric_request(payloads.metric_point(r, "loss", s)) for s in dice.sample(steps, len(steps))]
+        for r in runs
+    ]
     return load.drive(scripts), runs
 
 
@@ -40,7 +49,9 @@ def single_metrics(load, target, make_experiment, unique):
 def conflict(load, make_run):
     """(history, run id): eight clients set the same params at once, each to a value of its own."""
     run = make_run()
-    scripts = [[payloads.param(run, f"param_{n}", f"of client {c}") for n in range(PARAMS)] for c in range(CLIENTS)]
+    scripts = [
+        [payloads.param_request(run, f"param_{n}", f"of client {c}") for n in range(PARAMS)] for c in range(CLIENTS)
+    ]
     return load.drive(scripts, troubles=10 * CLIENTS * PARAMS), run
 
 
@@ -48,7 +59,9 @@ def conflict(load, make_run):
 def agreed(load, make_run):
     """(history, run id): eight clients set the same params to the same values at once."""
     run = make_run()
-    return load.drive([[payloads.param(run, f"agreed_{n}", f"value {n}") for n in range(PARAMS)]] * CLIENTS), run
+    return load.drive(
+        [[payloads.param_request(run, f"agreed_{n}", f"value {n}") for n in range(PARAMS)]] * CLIENTS
+    ), run
 
 
 @pytest.mark.known_issue("F39")
@@ -60,8 +73,8 @@ def test_writers_to_one_run_are_not_refused(hot_run, stack):
     """
     history, run = hot_run
     what = f"{CLIENTS} clients to run {run} of MLflow {stack.versions.get('mlflow', 'unknown')}"
-    nothing_refused(what, history, stack)
-    all_answered(what, history)
+    expect_nothing_refused(what, history, stack)
+    expect_all_answered(what, history)
 
 
 def test_metrics_of_a_shared_run_are_stored_once(hot_run, target, doors):
@@ -72,11 +85,15 @@ def test_metrics_of_a_shared_run_are_stored_once(hot_run, target, doors):
     """
     history, run = hot_run
     series = [(run, key) for key in sorted({row[1] for o in history.operations for row in o.meant})]
-    stored_once("metrics of a shared run, read through the API", history, payloads.history_rows(target, series))
+    expect_stored_once(
+        "metrics of a shared run, read through the API", history, payloads.fetch_history_rows(target, series)
+    )
     if doors.sql is not None:
-        stored_once("metrics of a shared run, read through SQL", history, payloads.stored_metrics(doors.sql, [run]))
+        expect_stored_once(
+            "metrics of a shared run, read through SQL", history, payloads.query_metrics(doors.sql, [run])
+        )
         doors.proof.add("sql")
-    every_outcome_known(f"{CLIENTS} clients to run {run}", history)
+    require_known_outcomes(f"{CLIENTS} clients to run {run}", history)
 
 
 def test_the_latest_value_of_a_shared_run_is_of_the_highest_step(hot_run, target):
@@ -86,9 +103,9 @@ def test_the_latest_value_of_a_shared_run_is_of_the_highest_step(hot_run, target
     come from a second MLflow version on the same database, or from a database in front that ignores FOR UPDATE.
     """
     history, run = hot_run
-    every_outcome_known(f"{CLIENTS} clients to run {run}", history)
-    shown = payloads.latest_rows(target, [run])
-    same(f"latest metrics of run {run}", latest(history, shown), shown)
+    require_known_outcomes(f"{CLIENTS} clients to run {run}", history)
+    shown = payloads.fetch_latest_rows(target, [run])
+    expect_same_rows(f"latest metrics of run {run}", find_latest_rows(history, shown), shown)
 
 
 def test_single_metrics_are_all_in_the_history(single_metrics, stack, target, doors):
@@ -98,14 +115,16 @@ def test_single_metrics_are_all_in_the_history(single_metrics, stack, target, do
     own, and for triggers and rules on the table metrics.
     """
     history, runs = single_metrics
-    nothing_refused(f"{CLIENTS} clients", history, stack)
-    stored_once(
-        "single metrics, read through the API", history, payloads.history_rows(target, [(r, "loss") for r in runs])
+    expect_nothing_refused(f"{CLIENTS} clients", history, stack)
+    expect_stored_once(
+        "single metrics, read through the API",
+        history,
+        payloads.fetch_history_rows(target, [(r, "loss") for r in runs]),
     )
     if doors.sql is not None:
-        stored_once("single metrics, read through SQL", history, payloads.stored_metrics(doors.sql, runs))
+        expect_stored_once("single metrics, read through SQL", history, payloads.query_metrics(doors.sql, runs))
         doors.proof.add("sql")
-    every_outcome_known(f"{CLIENTS} clients", history)
+    require_known_outcomes(f"{CLIENTS} clients", history)
 
 
 def test_single_metrics_show_the_highest_step_as_latest(single_metrics, target):
@@ -115,9 +134,9 @@ def test_single_metrics_show_the_highest_step_as_latest(single_metrics, target):
     and for caches in a proxy that answer runs/get.
     """
     history, runs = single_metrics
-    every_outcome_known(f"{CLIENTS} clients", history)
-    shown = payloads.latest_rows(target, runs)
-    same("latest metrics of single logging", latest(history, shown), shown)
+    require_known_outcomes(f"{CLIENTS} clients", history)
+    shown = payloads.fetch_latest_rows(target, runs)
+    expect_same_rows("latest metrics of single logging", find_latest_rows(history, shown), shown)
 
 
 def test_a_param_that_all_processes_log_alike_is_stored(agreed, stack, mlflow_client):
@@ -127,8 +146,8 @@ def test_a_param_that_all_processes_log_alike_is_stored(agreed, stack, mlflow_cl
     rules on the table params; let only one process log params until the server is mended.
     """
     history, run = agreed
-    nothing_refused(f"{CLIENTS} clients with the same params for run {run}", history, stack)
-    every_outcome_known(f"params of run {run}", history)
+    expect_nothing_refused(f"{CLIENTS} clients with the same params for run {run}", history, stack)
+    require_known_outcomes(f"params of run {run}", history)
     expected = {f"agreed_{n}": f"value {n}" for n in range(PARAMS)}
     expect(f"params of run {run}", mlflow_client.get_run(run).data.params, expected)
 
@@ -140,13 +159,15 @@ def test_a_contested_param_has_one_winner(conflict, stack):
     restore or migration that lost it lets several values in: run `mlflow db upgrade` on a database restored whole.
     """
     history, run = conflict
-    every_outcome_known(f"params of run {run}", history)
+    require_known_outcomes(f"params of run {run}", history)
     winners = {f"param_{n}": 0 for n in range(PARAMS)}
     for operation in history.ok:
         winners[operation.meant[0][1]] += 1
-    strange = [g for g in groups(history.refused) if g.status != 400 or "already logged" not in g.message]
+    strange = [g for g in group_refusals(history.refused) if g.status != 400 or "already logged" not in g.message]
     what = f"refusals other than 400 for the losers in run {run}"
-    expect_that(not strange, what, "none", listed(strange), mend(strange, stack.workers, stack.pool))
+    expect_that(
+        not strange, what, "none", list_refusals(strange), remedy_of_refusals(strange, stack.workers, stack.pool)
+    )
     expect(f"clients told that they set a param of run {run}", winners, dict.fromkeys(winners, 1))
 
 
@@ -156,10 +177,10 @@ def test_a_contested_param_keeps_the_value_of_its_winner(conflict, mlflow_client
     Remedy: look for triggers and rules on the table params, and for a proxy that answers in the server's place.
     """
     history, run = conflict
-    every_outcome_known(f"params of run {run}", history)
+    require_known_outcomes(f"params of run {run}", history)
     shown = [(run, key, 0, value) for key, value in mlflow_client.get_run(run).data.params.items()]
-    stored_once(f"params of run {run}, read through the API", history, shown)
+    expect_stored_once(f"params of run {run}, read through the API", history, shown)
     if doors.sql is not None:
         rows = doors.sql.rows("SELECT run_uuid, key, 0, value FROM params WHERE run_uuid = %s", run)
-        stored_once(f"params of run {run}, read through SQL", history, rows)
+        expect_stored_once(f"params of run {run}, read through SQL", history, rows)
         doors.proof.add("sql")

@@ -3,9 +3,15 @@
 import pytest
 
 from fixtures.load import payloads
-from fixtures.load.assertions import all_answered, every_outcome_known, nothing_refused, stored_once, summary
-from fixtures.load.latency import Measured
-from fixtures.load.load_charts import bend, knee, percentiles, throughput
+from fixtures.load.assertions import (
+    expect_all_answered,
+    expect_nothing_refused,
+    expect_stored_once,
+    require_known_outcomes,
+    summarize_load,
+)
+from fixtures.load.latency import MeasuredLoad
+from fixtures.load.load_charts import chart_latency, chart_throughput, describe_knee, find_knee
 
 BATCHES = {1: 3, 4: 3, 16: 3, 40: 2}  # clients -> log-batch calls of each, times the scale
 
@@ -19,8 +25,8 @@ def levels():
 @pytest.fixture(scope="module", params=BATCHES, ids="{}-clients".format)
 def writers(request, load, target, make_experiment, unique):
     """(what, history, run ids) of so many clients that wrote at the same time."""
-    runs = payloads.make_runs(target, make_experiment(), [unique("spread") for _ in range(request.param)])
-    history = load.drive(payloads.spread(runs, load.scale * BATCHES[request.param], 10))
+    runs = payloads.make_load_runs(target, make_experiment(), [unique("spread") for _ in range(request.param)])
+    history = load.drive(payloads.spread_batches(runs, load.scale * BATCHES[request.param], 10))
     return f"{request.param} clients", history, runs
 
 
@@ -31,7 +37,7 @@ def test_writers_to_their_own_runs_are_not_refused(writers, stack):
     limit_req, limit_conn, worker_connections), a crash of a worker as a connection that was reset.
     """
     what, history, _ = writers
-    nothing_refused(what, history, stack)
+    expect_nothing_refused(what, history, stack)
 
 
 def test_writers_to_their_own_runs_are_all_answered(writers, levels, note, figure):
@@ -42,18 +48,18 @@ def test_writers_to_their_own_runs_are_all_answered(writers, levels, note, figur
     proxies that close connections before the server answers (nginx: proxy_read_timeout).
     """
     what, history, runs = writers
-    levels[len(runs)] = found = Measured.of(history)
+    levels[len(runs)] = found = MeasuredLoad.of(history)
     note(f"log-batch of {what}: {found.rate:.3g}/s")
     if len(levels) == len(BATCHES):
         rates = {clients: level.rate for clients, level in levels.items()}
-        figure(throughput("spread-throughput", "Batches of ten metrics by clients with a run each", rates))
-        bent = knee(sorted(rates.items()))
+        figure(chart_throughput("spread-throughput", "Batches of ten metrics by clients with a run each", rates))
+        bent = find_knee(sorted(rates.items()))
         below = {f"{n} clients": level for n, level in levels.items() if bent is None or n <= bent[0]}
-        figure(percentiles("spread-latency", "Latency of log-batch up to the knee", below, open_loop=False))
-        note(bend(sorted(rates.items())))
+        figure(chart_latency("spread-latency", "Latency of log-batch up to the knee", below, open_loop=False))
+        note(describe_knee(sorted(rates.items())))
         for name, level in below.items():  # above the knee a client waits for the others: only goodput means something
-            note(summary(f"log-batch of {name}", level))
-    all_answered(what, history)
+            note(summarize_load(f"log-batch of {name}", level))
+    expect_all_answered(what, history)
 
 
 def test_each_acknowledged_batch_is_stored_once(writers, load, target, doors):
@@ -63,9 +69,9 @@ def test_each_acknowledged_batch_is_stored_once(writers, load, target, doors):
     own, for triggers and rules on the table metrics, and whether all workers use the same database.
     """
     what, history, runs = writers
-    stored = payloads.history_rows(target, [(run, key) for run in runs for key in payloads.KEYS])
-    stored_once(f"batches of {what}, read through the API", history, stored, load.ordered)
+    stored = payloads.fetch_history_rows(target, [(run, key) for run in runs for key in payloads.METRIC_KEYS])
+    expect_stored_once(f"batches of {what}, read through the API", history, stored, load.ordered)
     if doors.sql is not None:
-        stored_once(f"batches of {what}, read through SQL", history, payloads.stored_metrics(doors.sql, runs))
+        expect_stored_once(f"batches of {what}, read through SQL", history, payloads.query_metrics(doors.sql, runs))
         doors.proof.add("sql")
-    every_outcome_known(what, history)
+    require_known_outcomes(what, history)

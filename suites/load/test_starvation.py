@@ -4,12 +4,12 @@ import pytest
 
 from fixtures.core.outcomes import NotProven, expect
 from fixtures.load import payloads
-from fixtures.load.arrivals import Arrivals, constant
-from fixtures.load.assertions import all_answered, keeps, nothing_refused, summary
-from fixtures.load.engine import BURST_SECONDS, TROUBLES
-from fixtures.load.judges import DEFAULT_WORKERS, THREADS, groups, listed
-from fixtures.load.latency import Measured
-from fixtures.load.limits import BESIDE, Limits
+from fixtures.load.arrivals import Arrivals, space_evenly
+from fixtures.load.assertions import expect_all_answered, expect_limits_kept, expect_nothing_refused, summarize_load
+from fixtures.load.engine import BURST_SECONDS, MOST_TROUBLES
+from fixtures.load.judges import DEFAULT_WORKERS, WORKER_THREADS, group_refusals, list_refusals
+from fixtures.load.latency import MeasuredLoad
+from fixtures.load.limits import READ_DURING_SEARCHES, LoadLimits
 
 MOST = 320  # clients; a larger server is full as well when a few of its workers are
 RUNS, METRICS = 3, 250  # what makes a search slow: every metric of each run it finds
@@ -20,19 +20,22 @@ RATE, SECONDS = 20.0, 1.0
 def beside(stack, load, target, make_experiment, unique):
     """(reads alone, reads beside searches, clients): small reads at a constant rate, then again while searches run."""
     experiment = make_experiment()
-    runs = payloads.make_runs(target, experiment, [unique("wide") for _ in range(RUNS)])
-    wide = [[payloads.batch(run, [payloads.point(run, f"metric_{n}", 0) for n in range(METRICS)])] for run in runs]
-    payloads.done(load.drive(wide))
-    small = payloads.make_runs(target, make_experiment(), [unique("small")])[0]
-    count = max(round(RATE * SECONDS * load.scale), load.limits.get(BESIDE, Limits()).needed)
-    reads = Arrivals([payloads.read(small)] * count, constant(RATE, count))
-    clients = min((stack.workers or DEFAULT_WORKERS) * THREADS, MOST)
-    searches = [[payloads.search(experiment, RUNS)] * load.scale] * clients
+    runs = payloads.make_load_runs(target, experiment, [unique("wide") for _ in range(RUNS)])
+    wide = [
+        [payloads.batch_request(run, [payloads.metric_point(run, f"metric_{n}", 0) for n in range(METRICS)])]
+        for run in runs
+    ]
+    payloads.require_done(load.drive(wide))
+    small = payloads.make_load_runs(target, make_experiment(), [unique("small")])[0]
+    count = max(round(RATE * SECONDS * load.scale), load.limits.get(READ_DURING_SEARCHES, LoadLimits()).needed)
+    reads = Arrivals([payloads.read_run_request(small)] * count, space_evenly(RATE, count))
+    clients = min((stack.workers or DEFAULT_WORKERS) * WORKER_THREADS, MOST)
+    searches = [[payloads.search_request(experiment, RUNS)] * load.scale] * clients
     time = {"limit": BURST_SECONDS * load.scale + count / RATE}
     alone = load.drive(arrivals=[reads], **time)
     # A proxy that limits searches refuses most of them: the reads go on.
-    patient = TROUBLES + clients * load.scale
-    both = load.drive(searches, arrivals=[reads], greeting=payloads.health(), troubles=patient, **time)
+    patient = MOST_TROUBLES + clients * load.scale
+    both = load.drive(searches, arrivals=[reads], greeting=payloads.health_request(), troubles=patient, **time)
     return alone, both, clients, small
 
 
@@ -44,11 +47,11 @@ def test_small_reads_beside_slow_searches_are_answered(beside, stack):
     _, both, clients, small = beside
     what = f"run {small} read beside {clients} searches"
     reads = both.of("runs/get")
-    nothing_refused(what, reads, stack)
-    all_answered(what, reads)
+    expect_nothing_refused(what, reads, stack)
+    expect_all_answered(what, reads)
     if not reads.ok:
         raise NotProven(f"{what}: none was sent")
-    expect("the run read", {payloads.run_id(read.answer) for read in reads.ok}, {small})
+    expect("the run read", {payloads.run_id_of(read.answer) for read in reads.ok}, {small})
 
 
 def test_small_reads_beside_slow_searches_keep_their_limit(beside, load, note):
@@ -58,11 +61,11 @@ def test_small_reads_beside_slow_searches_keep_their_limit(beside, load, note):
     same database, limit them in the proxy (nginx: limit_conn for runs/search), or run more workers.
     """
     alone, both, clients, _ = beside
-    before, found = Measured.of(alone.of("runs/get")), Measured.of(both.of("runs/get"))
-    note(summary("get-run alone", before))
-    note(summary(f"get-run beside {clients} searches", found))
+    before, found = MeasuredLoad.of(alone.of("runs/get")), MeasuredLoad.of(both.of("runs/get"))
+    note(summarize_load("get-run alone", before))
+    note(summarize_load(f"get-run beside {clients} searches", found))
     searches = both.of("runs/search")
-    note(summary("search-runs", Measured.of(searches)))
+    note(summarize_load("search-runs", MeasuredLoad.of(searches)))
     if searches.refused:
-        note(f"of {len(searches.operations)} searches were refused {listed(groups(searches.refused))}")
-    keeps(f"get-run beside {clients} searches", found, load.limits.get(BESIDE))
+        note(f"of {len(searches.operations)} searches were refused {list_refusals(group_refusals(searches.refused))}")
+    expect_limits_kept(f"get-run beside {clients} searches", found, load.limits.get(READ_DURING_SEARCHES))

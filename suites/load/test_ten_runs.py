@@ -8,7 +8,7 @@ import mlflow
 import pytest
 
 from fixtures.clients.exceptions import is_late
-from fixtures.core.outcomes import NotProven, Reason, expect, expect_that, text
+from fixtures.core.outcomes import NotProven, Reason, expect, expect_that, shorten_text
 
 
 @dataclass
@@ -33,7 +33,7 @@ def log_run(experiment, plan):
             for name, value in plan.params.items():
                 mlflow.log_param(name, value)
     except mlflow.exceptions.MlflowException as error:
-        plan.error, plan.late = text(str(error), 200), is_late(error)
+        plan.error, plan.late = shorten_text(str(error), 200), is_late(error)
     return plan
 
 

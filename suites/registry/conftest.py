@@ -10,13 +10,13 @@ import pytest
 
 from fixtures.clients.doors import Doors
 from fixtures.clients.rest import Probe
-from fixtures.registry.expected import Entry, Registry
+from fixtures.registry.expected import ExpectedModel, ExpectedRegistry
 
 
 @pytest.fixture
-def registry(probe: Probe, doors: Doors) -> Registry:
+def registry(probe: Probe, doors: Doors) -> ExpectedRegistry:
     """The server's registry, looked at from all sides."""
-    return Registry(probe, doors)
+    return ExpectedRegistry(probe, doors)
 
 
 @pytest.fixture(scope="session")
@@ -28,12 +28,12 @@ def source(make_run: Callable[..., str], probe: Probe) -> tuple[str, str]:
 
 @pytest.fixture
 def enter(
-    probe: Probe, source: tuple[str, str], unique: Callable[[str], str], registry: Registry
-) -> Callable[[int], Entry]:
+    probe: Probe, source: tuple[str, str], unique: Callable[[str], str], registry: ExpectedRegistry
+) -> Callable[[int], ExpectedModel]:
     """enter(2) -> a new registered model of 2 versions, made in order; there is nothing behind their sources."""
 
-    def make(versions: int) -> Entry:
-        entry = Entry(unique("model"), *source)
+    def make(versions: int) -> ExpectedModel:
+        entry = ExpectedModel(unique("model"), *source)
         probe.call("registered-models/create", {"name": entry.name})
         for number in range(1, versions + 1):
             registry.register(entry, f"v{number}")
@@ -44,11 +44,11 @@ def enter(
 
 @pytest.fixture
 def candidate(
-    probe: Probe, make_run: Callable[..., str], registry: Registry
-) -> Callable[[Entry, dict[str, float]], int]:
+    probe: Probe, make_run: Callable[..., str], registry: ExpectedRegistry
+) -> Callable[[ExpectedModel, dict[str, float]], int]:
     """candidate(entry, metrics) -> the number of a new version of `entry` whose own run has these metrics."""
 
-    def make(entry: Entry, metrics: dict[str, float]) -> int:
+    def make(entry: ExpectedModel, metrics: dict[str, float]) -> int:
         run, moment = make_run(), int(time.time() * 1000)
         logged = [{"key": k, "value": v, "timestamp": moment, "step": 0} for k, v in metrics.items()]
         probe.call("runs/log-batch", {"run_id": run, "metrics": logged})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import mlflow
 
-from fixtures.clients.doors import digest
+from fixtures.clients.doors import describe_bytes
 from fixtures.core.outcomes import expect
 
 
@@ -28,6 +28,6 @@ def test_copied_version_outlives_its_source(make_model, mlflow_client, probe, un
     expect(f"version 1 of {name}, copied from {source}", kept, expected)
     folder = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}/1", dst_path=str(tmp_path))
     content = (Path(folder) / "payload.bin").read_bytes()
-    expect(f"payload.bin of models:/{name}/1", digest(content), digest(model.payload(2)))
+    expect(f"payload.bin of models:/{name}/1", describe_bytes(content), describe_bytes(model.payload(2)))
     location = mlflow_client.get_model_version_download_uri(name, "1")
     doors.object_agrees(f"payload.bin of models:/{name}/1", location, "payload.bin", model.payload(2))

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.core.outcomes import expect, expect_that
-from fixtures.registry.concurrent import possible, race
+from fixtures.registry.concurrent import expect_possible, race_registry
 
 GOOD = {"auc_roc": 0.93, "precision": 0.81, "recall": 0.72, "f1_score": 0.76, "alert_rate": 0.05}
 READERS = 2
@@ -46,8 +46,8 @@ def test_consumer_sees_one_of_two_versions_while_they_change(enter, mlflow_clien
         return registry.at(model.name, "champion") if way == "alias" else registry.in_stage(model.name, "Production")
 
     move("1")
-    history = race([["2", "1"] * 2], move, served, READERS)
-    possible(f"version of {model.name} in production by {way}", history, "1")
+    history = race_registry([["2", "1"] * 2], move, served, READERS)
+    expect_possible(f"version of {model.name} in production by {way}", history, "1")
 
 
 def test_alias_under_race_reads_as_one_register(enter, mlflow_client, registry, note, doors):
@@ -63,9 +63,9 @@ def test_alias_under_race_reads_as_one_register(enter, mlflow_client, registry, 
         mlflow_client.set_registered_model_alias(model.name, "champion", version)
 
     move("1")
-    history = race(writers, move, lambda: registry.at(model.name, "champion"), READERS)
+    history = race_registry(writers, move, lambda: registry.at(model.name, "champion"), READERS)
     note(f"{sum(o.writes for o in history)} moves of 2 writers, {sum(not o.writes for o in history)} reads")
-    possible(f"@champion of {model.name}", history, "1")
+    expect_possible(f"@champion of {model.name}", history, "1")
     last = registry.at(model.name, "champion")
     expect_that(last in ("3", "5"), f"@champion of {model.name} after the race", "3 or 5, each writer's last", last)
     query = "SELECT version FROM registered_model_aliases WHERE name = %s AND alias = 'champion'"

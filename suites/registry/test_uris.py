@@ -6,8 +6,8 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 
-from fixtures.clients.doors import digest
-from fixtures.core.outcomes import expect, text
+from fixtures.clients.doors import describe_bytes
+from fixtures.core.outcomes import expect, shorten_text
 
 WAYS = {"1": 1, "2": 2, "3": 3, "@champion": 1, "Staging": 3, "Production": 2, "latest": 4}
 
@@ -38,7 +38,7 @@ def test_model_uri_loads_the_bytes_of_its_version(promoted, tmp_path, way):
     """
     uri = f"models:/{promoted.name}{way}" if way.startswith("@") else f"models:/{promoted.name}/{way}"
     seen = payload(uri, tmp_path)
-    expect(f"payload.bin of {uri}", digest(seen), digest(promoted.payload(WAYS[way])))
+    expect(f"payload.bin of {uri}", describe_bytes(seen), describe_bytes(promoted.payload(WAYS[way])))
 
 
 def test_download_uri_of_each_version_is_its_own(promoted, mlflow_client, probe, doors):
@@ -69,7 +69,11 @@ def test_promotion_and_roll_back_reach_the_consumer(make_model, mlflow_client, r
             registry.stage(model, number, "Production", archive=True)
         (folder := tmp_path / str(step)).mkdir()
         seen = payload(f"models:/{model.name}{way}", folder)
-        expect(f"payload.bin of {way} of {model.name}, step {step}", digest(seen), digest(model.payload(number)))
+        expect(
+            f"payload.bin of {way} of {model.name}, step {step}",
+            describe_bytes(seen),
+            describe_bytes(model.payload(number)),
+        )
 
 
 def test_uri_of_nothing_is_an_error(promoted, tmp_path):
@@ -82,9 +86,9 @@ def test_uri_of_nothing_is_an_error(promoted, tmp_path):
         uri, folder = f"models:/{promoted.name}{way}", tmp_path / way.strip("/@")
         folder.mkdir()
         try:
-            seen = digest(payload(uri, folder))
+            seen = describe_bytes(payload(uri, folder))
         except MlflowException as error:
-            seen = "refused" if "not found" in str(error) or "No versions" in str(error) else text(str(error))
+            seen = "refused" if "not found" in str(error) or "No versions" in str(error) else shorten_text(str(error))
         expect(uri, seen, "refused")
 
 
@@ -96,4 +100,4 @@ def test_latest_falls_back_when_the_newest_is_deleted(make_model, mlflow_client,
     model = make_model(versions=2)
     mlflow_client.delete_model_version(model.name, "2")
     seen = payload(f"models:/{model.name}/latest", tmp_path)
-    expect(f"payload.bin of models:/{model.name}/latest", digest(seen), digest(model.payload(1)))
+    expect(f"payload.bin of models:/{model.name}/latest", describe_bytes(seen), describe_bytes(model.payload(1)))

@@ -9,8 +9,8 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 
-from fixtures.clients.doors import digest
-from fixtures.core.outcomes import Finding, expect, text
+from fixtures.clients.doors import describe_bytes
+from fixtures.core.outcomes import Finding, expect, shorten_text
 
 
 def test_versions_are_numbered_in_the_order_of_registration(enter, registry):
@@ -105,8 +105,8 @@ def test_deleting_a_version_keeps_the_artifacts_of_its_run(make_model, mlflow_cl
         try:
             content = Path(mlflow_client.download_artifacts(model.run_id, path, str(tmp_path))).read_bytes()
         except MlflowException as error:
-            raise Finding(what, digest(model.payload(number)), text(str(error))) from None
-        expect(what, digest(content), digest(model.payload(number)))
+            raise Finding(what, describe_bytes(model.payload(number)), shorten_text(str(error))) from None
+        expect(what, describe_bytes(content), describe_bytes(model.payload(number)))
         doors.object_agrees(what, root, path, model.payload(number))
 
 
@@ -124,7 +124,11 @@ def test_deleting_a_run_leaves_its_versions(make_model, mlflow_client, probe, tm
     what = f"version 1 of {model.name}, whose run {model.run_id} was deleted"
     expect(what, (seen.get("run_id"), seen.get("status")), (model.run_id, "READY"))
     folder = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{model.name}/1", dst_path=str(tmp_path))
-    expect(f"payload.bin of {what}", digest((Path(folder) / "payload.bin").read_bytes()), digest(model.payload(1)))
+    expect(
+        f"payload.bin of {what}",
+        describe_bytes((Path(folder) / "payload.bin").read_bytes()),
+        describe_bytes(model.payload(1)),
+    )
 
 
 @pytest.mark.known_issue("F34")

@@ -19,10 +19,10 @@ from pathlib import Path
 import psutil
 import requests
 
-from fixtures.backends.private import private_stack
+from fixtures.backends.private import open_private_stack
 from fixtures.core.waiting import StartFailure
 from fixtures.load import fleet_process, payloads
-from fixtures.load.target import Target
+from fixtures.load.target import LoadTarget
 from fixtures.processes import guard
 from tests.bench_engine.generators import CLIENTS, RUN, SECONDS
 from tests.bench_engine.judge import LOCUST, OURS, WRK, Block, Saturated, broken, table
@@ -41,7 +41,7 @@ warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
 def program(*arguments):
     """A Python process that is told what to do by its standard input, and ends when that ends."""
     pipe = subprocess.PIPE
-    argv, environment = fleet_process.command(*arguments), fleet_process.environment()
+    argv, environment = fleet_process.locust_command(*arguments), fleet_process.locust_environment()
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
         try:
             yield process
@@ -63,7 +63,7 @@ def told(process, **asked):
 
 def wrk(uri, folder):
     """One block of wrk: the same bytes, as many connections, one thread."""
-    request = payloads.metric(payloads.point(RUN, "loss", 0))
+    request = payloads.metric_request(payloads.metric_point(RUN, "loss", 0))
     script = Path(folder, "post.lua")
     script.write_text(
         f'wrk.method = "POST"\nwrk.body = [[{request.body.decode()}]]\n'
@@ -124,16 +124,18 @@ def busy():
 def at_saturation():
     """What engine and stack took while so many clients kept MLflow busy, for each kind of request."""
     found = []
-    with private_stack() as (stack, begin):
+    with open_private_stack() as (stack, begin):
         uri = stack.mlflow_uri
-        api = uri + payloads.API
+        api = uri + payloads.API_PREFIX
         experiment = requests.post(f"{api}experiments/create", json={"name": "bench-engine"}, timeout=60).json()
-        runs = payloads.make_runs(Target.of(uri), experiment["experiment_id"], [f"bench-{n}" for n in range(CROWD)])
+        runs = payloads.make_load_runs(
+            LoadTarget.of(uri), experiment["experiment_id"], [f"bench-{n}" for n in range(CROWD)]
+        )
         with program("-m", "tests.bench_engine.generators", OURS, uri) as process:
             generator = [psutil.Process(process.pid)]
             for kind, count in EACH.items():
                 told(process, kind=kind, runs=runs, count=WARM)
-                stack_processes = [p for p in guard.ours([begin.home]) if p.pid != process.pid]
+                stack_processes = [p for p in guard.find_processes([begin.home]) if p.pid != process.pid]
                 used, there = busy()
                 before, begun = (taken(generator), taken(stack_processes)), time.monotonic()
                 answer = told(process, kind=kind, runs=runs, count=count)
@@ -149,8 +151,8 @@ def at_saturation():
 
 
 def main():
-    if not fleet_process.installed():
-        print(f"bench-engine: {fleet_process.MISSING}", file=sys.stderr)
+    if not fleet_process.has_locust():
+        print(f"bench-engine: {fleet_process.LOCUST_MISSING}", file=sys.stderr)
         return 4
     begun = time.monotonic()
     blocks = side_by_side(ROUNDS)

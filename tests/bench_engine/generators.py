@@ -22,23 +22,25 @@ def said(done, bad, cpu):
 def engine(uri):
     """Blocks of the load engine: encoded requests, ledger, histograms, all that the load suite pays for."""
     from fixtures.load import payloads
-    from fixtures.load.engine import drive
-    from fixtures.load.latency import Measured
-    from fixtures.load.target import Target
+    from fixtures.load.engine import drive_load
+    from fixtures.load.latency import MeasuredLoad
+    from fixtures.load.target import LoadTarget
 
     def script(kind, run, count):
         if kind == "log-batch":
-            return payloads.spread([run], count, SIZE)[0]
-        return [payloads.metric(payloads.point(run, "loss", n)) for n in range(count)]
+            return payloads.spread_batches([run], count, SIZE)[0]
+        return [payloads.metric_request(payloads.metric_point(run, "loss", n)) for n in range(count)]
 
     for line in sys.stdin:
         given = json.loads(line)
         asked = {"kind": "log-metric", "runs": [RUN] * CLIENTS, "count": EACH} | given
         scripts = [script(asked["kind"], run, asked["count"]) for run in asked["runs"]]
-        greeting = payloads.health() if "runs" in given else None  # or one of MLflow's workers would have most clients
+        greeting = (
+            payloads.health_request() if "runs" in given else None
+        )  # or one of MLflow's workers would have most clients
         begun = time.process_time()
-        history = drive(Target.of(uri), scripts, greeting=greeting, limit=600)
-        Measured.of(history)
+        history = drive_load(LoadTarget.of(uri), scripts, greeting=greeting, limit=600)
+        MeasuredLoad.of(history)
         cpu = time.process_time() - begun
         said(len(history.ok), sum(history.offered.values()) - len(history.ok), cpu)
 
@@ -51,7 +53,7 @@ def fast_http_user(uri):
 
     from fixtures.load import payloads
 
-    request = payloads.metric(payloads.point(RUN, "loss", 0))
+    request = payloads.metric_request(payloads.metric_point(RUN, "loss", 0))
     path, body = request.path, request.body
 
     class Client(locust.FastHttpUser):

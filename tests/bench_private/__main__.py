@@ -8,8 +8,8 @@ import sys
 import time
 import warnings
 
-from fixtures.backends.clones import clones
-from fixtures.backends.private import private_stack
+from fixtures.backends.clones import open_clones
+from fixtures.backends.private import open_private_stack
 from fixtures.core.waiting import StartFailure
 
 PAIRS, SHARE = 5, 0.25
@@ -27,14 +27,14 @@ def seconds(begin):
 
 def main():
     start = time.monotonic()
-    with clones() as source:
+    with open_clones() as source:
         print(f"template and warm process, once: {time.monotonic() - start:.2f} s")
         print(f"{'':8}{'cold':>8}{'clone':>8}{'share':>8}")
         cold, clone = [], []
         for number in range(PAIRS):
             order = (cold, clone) if number % 2 else (clone, cold)
             for taken in order:
-                taken.append(seconds(private_stack if taken is cold else source.stack))
+                taken.append(seconds(open_private_stack if taken is cold else source.stack))
             print(
                 f"{'pair ' + str(number + 1):8}{cold[-1]:7.2f}s{clone[-1]:7.2f}s{clone[-1] / cold[-1]:8.2f}", flush=True
             )

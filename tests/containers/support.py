@@ -16,7 +16,7 @@ from fixtures.config import images
 from fixtures.core.files import ROOT
 from fixtures.core.waiting import StartFailure
 from fixtures.processes import docker_engine
-from fixtures.processes.reaper import RECORD
+from fixtures.processes.reaper import REAPER_RECORD
 from tests.lifecycle.support import Begun, crowd
 
 HERE = Path(__file__).parent
@@ -32,14 +32,14 @@ def asked_for(config):
 
 def in_this_shell():
     """The variables of docker/images.env, as this shell has them."""
-    return images.variables(os.environ, {})
+    return images.image_variables(os.environ, {})
 
 
 def lacking(chosen):
     """Why these tests cannot run here, in one line; None where an engine answers and has the images."""
-    wanted = {n: r for n, r in images.references(chosen).items() if n not in ("ryuk", "python")}
+    wanted = {n: r for n, r in images.image_references(chosen).items() if n not in ("ryuk", "python")}
     try:
-        docker_engine.need_images(docker_engine.reach("tests/containers"), wanted, "tests/containers")
+        docker_engine.need_images(docker_engine.reach_engine("tests/containers"), wanted, "tests/containers")
     except StartFailure as error:
         return str(error).partition(";")[0]
     return None
@@ -76,7 +76,7 @@ class Trail:
     records: list[dict] = field(default_factory=list)
 
     def read(self):
-        self.records = [json.loads((home / RECORD).read_text()) for home in homes(self.begun)]
+        self.records = [json.loads((home / REAPER_RECORD).read_text()) for home in homes(self.begun)]
         return self
 
     def left(self):
@@ -104,7 +104,7 @@ class Trail:
 
 
 def homes(begun: Begun) -> list[Path]:
-    return [folder for folder in begun.folders() if (folder / RECORD).exists()]
+    return [folder for folder in begun.folders() if (folder / REAPER_RECORD).exists()]
 
 
 def forward(path):

@@ -9,10 +9,10 @@ import sys
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fixtures.config.images import references
+from fixtures.config.images import image_references
 from fixtures.core.files import ROOT
 from fixtures.core.waiting import NotYet, wait_for
-from fixtures.tools.bucket import client, exists
+from fixtures.tools.bucket import has_bucket, make_s3_client
 from tests.containers.support import docker, free_ports
 
 pytestmark = pytest.mark.timeout(120)
@@ -26,10 +26,10 @@ def minio(chosen):
     kms = "key:" + base64.b64encode(secrets.token_bytes(32)).decode()
     given = {"MINIO_ROOT_USER": "someone", "MINIO_ROOT_PASSWORD": "something", "MINIO_KMS_SECRET_KEY": kms}
     words = [word for name, value in given.items() for word in ("-e", f"{name}={value}")]
-    image = references(chosen)["minio"]
+    image = image_references(chosen)["minio"]
     number = docker("run", "-d", "--rm", "-p", f"127.0.0.1:{port}:9000", *words, image, "server", "/data").strip()
     url = f"http://127.0.0.1:{port}"
-    s3 = client(KEYS, "us-east-1", url)
+    s3 = make_s3_client(KEYS, "us-east-1", url)
 
     def look():
         try:
@@ -58,7 +58,7 @@ def test_it_makes_the_bucket_once(minio):
     words = ("models-1", "--endpoint-url", url)
     code, said = bucket(*words, "--dry-run")
     assert (code, said.count("would be turned on")) == (0, 3)
-    assert not exists(s3, "models-1")
+    assert not has_bucket(s3, "models-1")
     code, said = bucket(*words)
     assert (code, said.count(": turned on")) == (0, 2)
     assert s3.get_bucket_versioning(Bucket="models-1")["Status"] == "Enabled"
@@ -74,7 +74,7 @@ def test_name_and_endpoint_come_from_the_env_file(minio, tmp_path):
     text = f"N=7\nMLFLOW_S3_ENDPOINT_URL={url}\nMLFLOW_ARTIFACTS_DESTINATION=s3://models-${{N}}/root\n"
     (tmp_path / ".env.mlflow").write_text(text)
     assert bucket(folder=tmp_path)[0] == 0
-    assert exists(s3, "models-7")
+    assert has_bucket(s3, "models-7")
 
 
 def test_a_template_that_was_not_filled_in_is_refused(tmp_path):

@@ -22,8 +22,8 @@ import pytest
 
 from fixtures.core.files import ROOT
 from fixtures.core.waiting import NotYet, wait_for
-from fixtures.processes.child import open_to_all
-from fixtures.processes.guard import PREFIX, SCRIPT, SEGMENTS
+from fixtures.processes.child import is_open_to_all
+from fixtures.processes.guard import FOLDER_PREFIX, GUARD_SCRIPT, SEGMENTS
 
 EXAMPLE = ROOT / "tests" / "examples" / "basic" / "suites"
 GONE_SECONDS = 5
@@ -37,7 +37,7 @@ def as_nobody() -> list[str]:
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv (util-linux), which would make the run an ordinary user's, is not installed")
     words = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    if open_to_all(Path(sys.executable).resolve().parent):
+    if is_open_to_all(Path(sys.executable).resolve().parent):
         return words
     # Our Python lies in a folder of root's: nobody may read there, and is an ordinary user otherwise.
     return [*words, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
@@ -120,7 +120,7 @@ class Checkout:
 
     def stop(self, scratch: Path) -> str:
         """Stop this checkout's kept stacks, as `make stop` does; what was said."""
-        argv = [sys.executable, "-P", str(self.root / SCRIPT.relative_to(ROOT)), "stop"]
+        argv = [sys.executable, "-P", str(self.root / GUARD_SCRIPT.relative_to(ROOT)), "stop"]
         env = {"PATH": os.environ["PATH"], "TMPDIR": str(scratch / "tmp")}
         return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout
 
@@ -156,7 +156,7 @@ class Begun:
         return Outcome(code, "".join(self.said), took, self.report)
 
     def folders(self) -> list[Path]:
-        return sorted((self.scratch / "tmp").glob(f"{PREFIX}*"))
+        return sorted((self.scratch / "tmp").glob(f"{FOLDER_PREFIX}*"))
 
     def wait_until(self, what: str, true: Callable[[], object], seconds: float = 180) -> None:
         """Wait until `true` says so; the run's end ends the wait."""

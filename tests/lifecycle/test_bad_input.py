@@ -183,7 +183,7 @@ def other_database(real_stack):
 
 @pytest.fixture(scope="session")
 def other_bucket(real_stack):
-    from fixtures.clients.s3 import s3_client
+    from fixtures.clients.s3 import open_s3_client
 
-    s3_client(real_stack.s3).create_bucket(Bucket="other")
+    open_s3_client(real_stack.s3).create_bucket(Bucket="other")
     return "other"

@@ -12,11 +12,11 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from fixtures.backends.clones import clones
-from fixtures.clients.s3 import s3_client
+from fixtures.backends.clones import open_clones
+from fixtures.clients.s3 import open_s3_client
 from fixtures.core.files import ROOT
 from fixtures.core.waiting import StartFailure
-from fixtures.processes.child import MARK
+from fixtures.processes.child import HOME_VARIABLE
 
 VICTIM = """
 import time
@@ -29,7 +29,7 @@ with clones() as source, source.stack() as stack:
 
 @pytest.fixture(scope="module")
 def source():
-    with clones() as found:
+    with open_clones() as found:
         yield found
 
 
@@ -38,7 +38,7 @@ def living(home):
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == str(home) and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(HOME_VARIABLE) == str(home) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.cmdline())
         except (psutil.Error, OSError):
             continue
@@ -59,7 +59,7 @@ def test_two_clones_have_nothing_in_common(source, tmp_path):
         keys = {
             s.s3.prefix: [
                 o["Key"]
-                for o in s3_client(s.s3, 10)
+                for o in open_s3_client(s.s3, 10)
                 .list_objects_v2(Bucket=s.s3.name, Prefix=f"{s.s3.prefix}/")
                 .get("Contents", [])
             ]

@@ -12,7 +12,7 @@ from fixtures.clients.sql import SqlDoor
 from fixtures.core.files import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.load import fleet_process
-from fixtures.load.locust_results import START, read
+from fixtures.load.locust_results import FLEET_START_KIND, read_fleet
 from fixtures.processes.ports import Ports
 
 USERS, EACH, SECONDS = 4, 40, 8  # enough for a percentile
@@ -38,7 +38,7 @@ def ours(folder, stack, *arguments):
 
 def send(folder, stack, seconds, kill_after=None):
     """One master and two workers send; one may be killed so many seconds after all users were there. Exit codes."""
-    assert fleet_process.installed(), fleet_process.MISSING
+    assert fleet_process.has_locust(), fleet_process.LOCUST_MISSING
     ports, uri = Ports(), stack.mlflow_uri
     port = str(ports.take())
     bounds = ["-u", str(USERS), "-r", str(USERS), "-t", f"{seconds}s", "--each", str(EACH)]
@@ -74,12 +74,14 @@ def fleet(real_stack, tmp_path_factory):
 
 
 def test_each_worker_hands_in_what_it_sent(fleet):
-    found = read(fleet[0] / "fleet.json")
+    found = read_fleet(fleet[0] / "fleet.json")
     history = found.history()
     assert (found.workers, found.lost) == (2, 0)
     assert len(found.runs) == USERS
     assert len(history.ok) == len(history.operations) >= USERS * EACH
-    assert all(name.startswith(found.prefix) for name, kinds in found.book.outcomes.items() if START in kinds)
+    assert all(
+        name.startswith(found.prefix) for name, kinds in found.book.outcomes.items() if FLEET_START_KIND in kinds
+    )
     assert sum(cost.done for cost in found.costs().values()) + USERS == len(history.ok)
 
 
@@ -103,7 +105,7 @@ def test_a_worker_that_is_lost_leaves_nothing_proven_and_nothing_behind(real_sta
     codes = send(tmp_path, real_stack, 3 * SECONDS, kill_after=1)
     logs = "\n".join(log.read_text()[-2000:] for log in tmp_path.glob("*.log"))
     assert codes[2] == -9, logs
-    found = read(tmp_path / "fleet.json")
+    found = read_fleet(tmp_path / "fleet.json")
     assert (found.workers, found.lost) == (2, 1), logs
     code, said = ours(
         tmp_path, real_stack, "suites/load/test_fleet.py", "--allow-load", f"--fleet-results={tmp_path}/fleet.json"

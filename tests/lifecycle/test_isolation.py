@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.config.settings import passwords
+from fixtures.config.settings import find_passwords
 from tests.lifecycle.support import Begun, Checkout, Outcome, Trace, as_nobody, open_folder
 
 CANARY = "canary-4711-password"
@@ -61,7 +61,7 @@ class Neighbour:
         for file in self.trace.scratch.glob("tmp/*/stack.json"):
             with suppress(OSError):
                 stack = json.loads(file.read_text())
-                self.secrets |= {stack["s3"]["access_key"], stack["s3"]["secret_key"], *passwords(stack["db_uri"])}
+                self.secrets |= {stack["s3"]["access_key"], stack["s3"]["secret_key"], *find_passwords(stack["db_uri"])}
 
     def finish(self):
         while self.begun.popen.poll() is None:

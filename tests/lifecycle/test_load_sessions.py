@@ -6,7 +6,7 @@ import time
 import psycopg2
 import pytest
 
-from fixtures.load.sessions import Sessions
+from fixtures.load.sessions import SessionSampler
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def link(real_stack):
 
 
 def test_a_session_that_idles_in_a_transaction_meanwhile_is_seen(real_stack, link):
-    with Sessions(real_stack.db_uri) as sessions:
+    with SessionSampler(real_stack.db_uri) as sessions:
         link.cursor().execute("SELECT 1")
         time.sleep(1)
         link.rollback()
@@ -29,7 +29,7 @@ def test_a_session_that_idles_in_a_transaction_meanwhile_is_seen(real_stack, lin
 
 def test_one_whose_transaction_is_older_is_not_of_this_load(real_stack, link):
     link.cursor().execute("SELECT 1")
-    with Sessions(real_stack.db_uri) as sessions:
+    with SessionSampler(real_stack.db_uri) as sessions:
         time.sleep(0.5)
     assert sessions.idle == (0, 0.0)
     assert sessions.peak >= 2

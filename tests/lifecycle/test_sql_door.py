@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from fixtures.bench.database import Database
+from fixtures.bench.database import CountedDatabase
 from fixtures.clients.sql import SqlDoor
 
 SET = "SELECT name, setting FROM pg_settings WHERE source = 'session' AND name NOT LIKE 'transaction_%'"
@@ -31,7 +31,7 @@ def test_nothing_stays_set_in_the_session(door):
 
 
 def test_nothing_stays_set_where_benchmarks_look(real_stack):
-    database = Database.of(dataclasses.replace(real_stack, ours=False))
+    database = CountedDatabase.of(dataclasses.replace(real_stack, ours=False))
     assert database.rows("SHOW transaction_read_only") == [("on",)]
     assert database.rows(SET) == []
     database.close()

@@ -8,12 +8,12 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from fixtures.clients.s3 import s3_client
+from fixtures.clients.s3 import open_s3_client
 from fixtures.workflow import cli, versions
 from fixtures.workflow.client import MLflowClient
-from fixtures.workflow.provenance import commit
+from fixtures.workflow.provenance import read_commit
 from fixtures.workflow.tracking_server import setup_mlflow_environment
-from fixtures.workflow.train import train
+from fixtures.workflow.train import train_model
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore:.*stage.*deprecated:FutureWarning")]
 EXPERIMENT = f"workflow-{uuid.uuid4().hex[:8]}"
@@ -65,16 +65,16 @@ def trained(command, model):
 @pytest.fixture(scope="module")
 def good_run(server):
     """One good training for many tests."""
-    good = train()
+    good = train_model()
     return MLflowClient(EXPERIMENT, server).log_training_run(
-        good.model, good.params, good.metrics, tags=commit().tags, examples=good.holdout
+        good.model, good.params, good.metrics, tags=read_commit().tags, examples=good.holdout
     )
 
 
 @pytest.fixture
 def registered(good_run, model, registry):
     """`good_run` as version 1 of a new registered model."""
-    found = versions.register(registry, good_run, model)
+    found = versions.register_version(registry, good_run, model)
     assert found.number == "1"
     return found
 
@@ -160,7 +160,7 @@ def test_export(command, registered, model, registry, tmp_path):
     assert (manifest["stage"], manifest["run_id"], manifest["git_sha"]) == (
         "Production",
         registered.run_id,
-        commit().sha,
+        read_commit().sha,
     )
     assert (manifest["params"], manifest["metrics"]) == (run.params, run.metrics)
     assert command("verify", "--out", tmp_path / "one")[0] == 0
@@ -174,7 +174,7 @@ def test_a_model_that_was_changed_in_the_bucket_is_not_exported(
 ):
     """One byte in the artifact store differs from what the training stored: code 1, and no folder."""
     path = registry.get_model_version_download_uri(model, "1").partition(":")[2].strip("/")
-    key, s3 = f"{real_stack.s3.prefix or 'artifacts'}/{path}/model.pkl", s3_client(real_stack.s3)
+    key, s3 = f"{real_stack.s3.prefix or 'artifacts'}/{path}/model.pkl", open_s3_client(real_stack.s3)
     content = bytearray(s3.get_object(Bucket=real_stack.s3.name, Key=key)["Body"].read())
     content[len(content) // 2] ^= 1
     s3.put_object(Bucket=real_stack.s3.name, Key=key, Body=bytes(content))
@@ -191,7 +191,7 @@ def test_card(command, registered, model, tmp_path):
     (card,) = tmp_path.iterdir()
     assert card.name == f"MODEL_CARD_{model}_champion.md"
     text = card.read_text()
-    assert f"| auc_roc | {train().metrics['auc_roc']:.4f} | &gt;= 0.8 | passed |" in text
+    assert f"| auc_roc | {train_model().metrics['auc_roc']:.4f} | &gt;= 0.8 | passed |" in text
     assert "At its promotion to @champion" in text
     assert "not checked: this version is @champion itself" in text
 
@@ -247,7 +247,7 @@ def test_a_run_without_metrics_is_not_promoted(command, registry, model, server)
 
 def test_the_guides_client(server, model, registry, tmp_path):
     """The guide's calls by their names: log with artifacts, register in a stage, export, look around."""
-    client, good = MLflowClient(EXPERIMENT, server), train()
+    client, good = MLflowClient(EXPERIMENT, server), train_model()
     (tmp_path / "thresholds.json").write_text('{"high": 0.8}')
     logged = {"thresholds": tmp_path / "thresholds.json"}
     run_id = client.log_training_run(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.core.waiting import NotYet, wait_for
-from fixtures.processes.child import start
+from fixtures.processes.child import start_child
 from fixtures.processes.ports import Ports
 from tests.lifecycle.support import Stub
 from tests.live.authority import Authority
@@ -84,7 +84,7 @@ def nginx(home: Path, ports: Ports, name: str, certificate: Path, body: str) -> 
     folder.mkdir()
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(home=folder, port=port, certificate=certificate, body=body))
-    child = start(name, [program, "-e", folder / "nginx-error.log", "-p", folder, "-c", config], home)
+    child = start_child(name, [program, "-e", folder / "nginx-error.log", "-p", folder, "-c", config], home)
 
     def listens() -> None:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
-from fixtures.clients.s3 import s3_client
+from fixtures.clients.s3 import open_s3_client
 from fixtures.stack import Stack
 
 # Columns that say whose a row is.
@@ -58,7 +58,7 @@ def settle(stack: Stack, prefixes: list[str], folder: Path) -> None:
     doomed = client.create_logged_model(experiment, name="doomed").model_id
     client.delete_logged_model(doomed)
     client.create_logged_model(experiment, name="kept")
-    door = s3_client(bucket(stack))
+    door = open_s3_client(bucket(stack))
     for key in ("rdy-", f"{bucket(stack).prefix}/rdy-note", *names_like(f"artifacts/{prefixes[0]}"), "beside/x.txt"):
         door.put_object(Bucket=bucket(stack).name, Key=key, Body=f"the neighbour's {key}".encode())
 
@@ -122,7 +122,7 @@ class Stored:
                 cursor.execute(sql.SQL("SELECT to_jsonb(t)::text FROM {} t").format(sql.Identifier(table)))
                 rows[table] = sorted(row[0] for row in cursor.fetchall())
         where = bucket(stack)
-        door = s3_client(where)
+        door = open_s3_client(where)
         pages = door.get_paginator("list_objects_v2").paginate(Bucket=where.name)
         objects = {}
         for item in (item for page in pages for item in page.get("Contents", [])):

@@ -4,13 +4,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from fixtures.backends.external import declared
-from fixtures.backends.private import guarded_home
+from fixtures.backends.external import declare_stack
+from fixtures.backends.private import open_guarded_home
 from fixtures.backends.protocol import Start
-from fixtures.backends.server import answers
-from fixtures.config.settings import Settings, resolve
+from fixtures.backends.server import ask_health
+from fixtures.config.settings import Settings, resolve_settings
 from fixtures.core.waiting import wait_for
-from fixtures.preflight.deployment import look, of_the_root, reachable
+from fixtures.preflight.deployment import artifact_capabilities, describe_artifact_root, run_preflight
 from fixtures.processes.ports import Ports
 from fixtures.stack import Stack
 from tests.live.runs import live
@@ -36,7 +36,7 @@ def server(begin, starter, name, root):
     words += ["--backend-store-uri", f"sqlite:///{store}", "--no-serve-artifacts", "--default-artifact-root", root]
     child = starter.start_server(name, words, begin.home, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
     try:
-        wait_for(name, lambda: answers(port), 120, ended=child.ended, log=child.log)
+        wait_for(name, lambda: ask_health(port), 120, ended=child.ended, log=child.log)
         yield f"http://127.0.0.1:{port}"
     finally:
         child.popen.terminate()
@@ -46,7 +46,7 @@ def server(begin, starter, name, root):
 @pytest.fixture(scope="module")
 def begin():
     """A guarded folder and ports, for servers that need nothing else."""
-    with guarded_home() as home:
+    with open_guarded_home() as home:
         ports = Ports()
         yield Start(Settings(), home, "tests", ports, lambda step: None)
         ports.release()
@@ -55,7 +55,10 @@ def begin():
 def looked_at(folder, uri, **more):
     """The stack as an operator's run would see it first."""
     given = {"stack": "external", "mlflow-uri": uri, **more}
-    return look(declared(resolve(given, {"HOME": str(folder)}, folder)), f"rdy-look-{len(more.get('db-uri', ''))}-")
+    return run_preflight(
+        declare_stack(resolve_settings(given, {"HOME": str(folder)}, folder)),
+        f"rdy-look-{len(more.get('db-uri', ''))}-",
+    )
 
 
 def lacking(ended, capability):
@@ -91,9 +94,9 @@ def test_a_bucket_of_another_kind_is_out_of_scope(begin, server_starter, tmp_pat
 def test_azures_stores_are_told_apart(root):
     """Roots of the other clouds are facts too, and none that a client here could reach."""
     stack = Stack("external", False, "http://mlflow.example", artifact_root=f"{root}/1/abc/artifacts")
-    facts = of_the_root(stack.artifact_root, stack)
+    facts = describe_artifact_root(stack.artifact_root, stack)
     assert facts["artifact mode"].endswith(f"no door to {root.partition(':')[0]}:// is known to this suite")
-    assert reachable(stack) == frozenset()
+    assert artifact_capabilities(stack) == frozenset()
 
 
 def test_local_disk_is_one_finding(begin, server_starter, tmp_path):

@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
-from fixtures.backends.external import declared
-from fixtures.config.settings import resolve
+from fixtures.backends.external import declare_stack
+from fixtures.config.settings import resolve_settings
 from fixtures.core.waiting import StartFailure
-from fixtures.preflight.deployment import look
+from fixtures.preflight.deployment import run_preflight
 from tests.live.authority import Authority
 from tests.live.fronts import nginx
 from tests.live.runs import live
@@ -143,7 +143,7 @@ def test_what_lacks_is_named(strict, demanded, tmp_path, way):
     uri = options.get("mlflow-uri", "https://localhost:{port}/mlflow").format(port=strict.port)
     given = {"stack": "external", **options, "mlflow-uri": uri}
     with pytest.raises(StartFailure) as refusal:
-        look(declared(resolve(given, {"HOME": str(tmp_path), **env}, tmp_path)), "rdy-none-")
+        run_preflight(declare_stack(resolve_settings(given, {"HOME": str(tmp_path), **env}, tmp_path)), "rdy-none-")
     line = str(refusal.value)
     assert [word for word in words if word not in line] == [], line
     assert TOKEN not in line

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from fixtures.backends import services
-from fixtures.checks.budget import needed
-from fixtures.checks.catalog import checks
-from fixtures.checks.selection import Permission, chosen
+from fixtures.checks.budget import needed_budget
+from fixtures.checks.catalog import list_checks
+from fixtures.checks.selection import Permission, choose_checks_by_name
 from fixtures.config.settings import MAX_BYTES
 from fixtures.core.files import ROOT
 from tests.live.neighbour import Stored, bucket, database, settle
@@ -24,7 +24,7 @@ from tests.live.operators import Operator, counted
 pytestmark = pytest.mark.timeout(900)
 DEFAULT, READING, LOAD = "rdy-kin-1-", "rdy-kin-2-", "rdy-kin-3-"
 FLUSHED = 11  # seconds after which an idle session of Postgres has told its statistics
-BUCKET = services.BUCKET
+BUCKET = services.ARTIFACT_BUCKET
 FORGOTTEN = {"inputs", "input_tags"}  # no reference leads from them to runs, and `mlflow gc` leaves them (3.17)
 COUNTERS = "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables ORDER BY 1"
 
@@ -75,7 +75,10 @@ def test_a_default_run_harms_nobody_keeps_its_budget_and_leaves_what_gc_takes(re
     assert len(seen) > 50
     assert operator.journals == []
     operator.leaves_nothing_here()
-    spent, (runs, size) = report["spent"], needed(chosen(checks(ROOT), Permission(external=True), ["suites"], ""))
+    spent, (runs, size) = (
+        report["spent"],
+        needed_budget(choose_checks_by_name(list_checks(ROOT), Permission(external=True), ["suites"], "")),
+    )
     assert server.runs == spent["runs"] <= runs
     assert server.size + store.size <= spent["bytes"] * 1.01
     assert spent["bytes"] <= size <= MAX_BYTES

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from fixtures.backends.external import declared
-from fixtures.config.settings import resolve
+from fixtures.backends.external import declare_stack
+from fixtures.config.settings import resolve_settings
 from fixtures.core.waiting import StartFailure
 from fixtures.preflight import connect
-from fixtures.preflight.deployment import look
+from fixtures.preflight.deployment import run_preflight
 from tests.lifecycle.support import Stub, Trace, crowd, refused
 from tests.live.authority import Authority
 from tests.live.fronts import black_hole, hanging_up, listener, port_of, tls_stub
@@ -211,10 +211,10 @@ def test_the_line_names_the_mend(name, ca, other_ca, tmp_path, record_property):
     target, words = REFUSALS[name]
     with target(ca, other_ca) as (url, env):
         given = {"stack": "external", "mlflow-uri": url}
-        settings = resolve(given, {"HOME": str(tmp_path), **env}, tmp_path)
+        settings = resolve_settings(given, {"HOME": str(tmp_path), **env}, tmp_path)
         begun = time.monotonic()
         with pytest.raises(StartFailure) as refusal:
-            look(declared(settings), "rdy-none-")
+            run_preflight(declare_stack(settings), "rdy-none-")
     seconds, line = time.monotonic() - begun, str(refusal.value)
     record_property("seconds", round(seconds, 2))
     assert line.startswith(f"--mlflow-uri {url}: ")
@@ -227,8 +227,8 @@ def test_the_line_names_the_mend(name, ca, other_ca, tmp_path, record_property):
 def test_a_name_with_many_addresses_is_given_up_as_soon(monkeypatch):
     """Each address that drops takes its time: together no longer than one."""
     monkeypatch.setattr(connect.socket, "getaddrinfo", lambda *given, **more: [("an", "address")] * 6)
-    connecting, _ = connect.patience("https://mlflow.example")
-    assert connecting * 6 <= connect.SECONDS
+    connecting, _ = connect.choose_timeouts("https://mlflow.example")
+    assert connecting * 6 <= connect.CONNECT_SECONDS
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -11,11 +11,11 @@ import requests
 
 from fixtures.core.files import ROOT
 from fixtures.load import payloads
-from fixtures.load.engine import drive
-from fixtures.load.history import Outcome
-from fixtures.load.locust_results import START, Book, Fleet, named
-from fixtures.load.operations import RATES, request
-from fixtures.load.target import Target as Load
+from fixtures.load.engine import drive_load
+from fixtures.load.history import RequestOutcome
+from fixtures.load.locust_results import FLEET_START_KIND, FleetBook, FleetRun, name_extra_run
+from fixtures.load.operations import DEFAULT_RATES, operation_request
+from fixtures.load.target import LoadTarget as Load
 from tests.sabotage.harness import Aim, Sabotage, Target, raid
 
 CHECK = "load/test_fleet.py::test_"
@@ -27,28 +27,28 @@ SLOW = 1.5  # seconds, which the limits of operators in slo.toml do not allow
 @contextmanager
 def liars(target: Target, aim: Aim) -> Iterator[None]:
     """A fleet that was told of a metric, a param and a run which are not there, was refused once and hung up once."""
-    to, book = Load.of(target.stack.mlflow_uri), Book()
+    to, book = Load.of(target.stack.mlflow_uri), FleetBook()
     body = {"name": f"{PREFIX}fleet"}
-    made = requests.post(f"{to.uri}{payloads.API}experiments/create", json=body, timeout=60)
+    made = requests.post(f"{to.uri}{payloads.API_PREFIX}experiments/create", json=body, timeout=60)
     experiment = made.json()["experiment_id"]
     name = f"{PREFIX}user"
-    (run,) = payloads.make_runs(to, experiment, [name])
-    book.enter(name, START, Outcome.OK, SLOW, 1.0, 200, "")
-    for operation in RATES:
+    (run,) = payloads.make_load_runs(to, experiment, [name])
+    book.enter(name, FLEET_START_KIND, RequestOutcome.OK, SLOW, 1.0, 200, "")
+    for operation in DEFAULT_RATES:
         for number in range(EACH):
-            one = request(operation, number, run, experiment, named(PREFIX, run, number))
-            payloads.done(drive(to, [[one]]))
-            book.enter(run, operation, Outcome.OK, SLOW, 2.0 + number, 200, "")
+            one = operation_request(operation, number, run, experiment, name_extra_run(PREFIX, run, number))
+            payloads.require_done(drive_load(to, [[one]]))
+            book.enter(run, operation, RequestOutcome.OK, SLOW, 2.0 + number, 200, "")
     for operation in ("log-metric", "log-param", "create-run"):
-        book.enter(run, operation, Outcome.OK, SLOW, 9.0, 200, "")  # and nothing was sent
-    book.enter(run, "log-batch", Outcome.REFUSED, SLOW, 9.0, 400, POOL)
-    book.enter(run, "health", Outcome.UNKNOWN, SLOW, 9.0, None, "no whole answer: ConnectionResetError")
+        book.enter(run, operation, RequestOutcome.OK, SLOW, 9.0, 200, "")  # and nothing was sent
+    book.enter(run, "log-batch", RequestOutcome.REFUSED, SLOW, 9.0, 400, POOL)
+    book.enter(run, "health", RequestOutcome.UNKNOWN, SLOW, 9.0, None, "no whole answer: ConnectionResetError")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "fleet.json")
-        Fleet(to.uri, experiment, PREFIX, 2, 0, 1, book).save(file)
+        FleetRun(to.uri, experiment, PREFIX, 2, 0, 1, book).save(file)
         aim.options += ["--fleet-results", str(file)]
         yield
-    requests.post(f"{to.uri}{payloads.API}experiments/delete", json={"experiment_id": experiment}, timeout=60)
+    requests.post(f"{to.uri}{payloads.API_PREFIX}experiments/delete", json={"experiment_id": experiment}, timeout=60)
     target.execute(f"UPDATE experiments SET name = name || experiment_id WHERE experiment_id = {int(experiment)}")
 
 

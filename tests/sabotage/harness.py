@@ -23,12 +23,12 @@ from urllib.parse import urlsplit
 import psycopg2
 from psycopg2.extensions import connection
 
-from fixtures.backends.kept import keep
+from fixtures.backends.kept import note_kept
 from fixtures.backends.protocol import Start
 from fixtures.config.settings import Settings
 from fixtures.core.files import ROOT
-from fixtures.processes.child import private_folder
-from fixtures.processes.guard import PREFIX
+from fixtures.processes.child import make_private_folder
+from fixtures.processes.guard import FOLDER_PREFIX
 from fixtures.stack import Stack
 from tests.sabotage import forked
 from tests.sabotage.proxy import TamperProxy
@@ -230,10 +230,10 @@ def as_kept(stack: Stack) -> Iterator[list[str]]:
     """Options with which a run takes `stack` for one that --keep-stack left to it."""
     port = urlsplit(stack.mlflow_uri).port
     settings = Settings(stack="embedded", mlflow_port=port)
-    home = private_folder(PREFIX)
+    home = make_private_folder(FOLDER_PREFIX)
     try:
         stack.save(home / "stack.json")
-        keep(settings, home)
+        note_kept(settings, home)
         yield ["--stack", "embedded", "--mlflow-port", str(port), "--keep-stack"]
     finally:
         shutil.rmtree(home)

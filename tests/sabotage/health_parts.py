@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fixtures.clients.s3 import s3_client
+from fixtures.clients.s3 import open_s3_client
 from tests.sabotage.harness import Aim, Sabotage, Target, raid
 from tests.sabotage.lies import (
     api,
@@ -72,7 +72,7 @@ def lost_bucket(target: Target, aim: Aim) -> Iterator[None]:
     """The bucket is deleted once the preflight is over, at the second experiment that is made."""
     bucket = target.stack.s3
     assert bucket
-    client = s3_client(bucket)
+    client = open_s3_client(bucket)
 
     def remove(request: Request, forward: Forward) -> Response:
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fixtures.clients.s3 import s3_client
+from fixtures.clients.s3 import open_s3_client
 from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
 from tests.sabotage.lies import api, artifacts, asked, has, ignored, lie, only
 from tests.sabotage.rules import Forward, Request, Response, Rule, answer, edit
@@ -28,7 +28,7 @@ def models_grow_in_the_bucket(target: Target, aim: Aim) -> Iterator[None]:
     """Who promotes a version has a byte put to the end of its model.pkl, which pickle does not mind."""
     bucket = target.stack.s3
     assert bucket
-    client = s3_client(bucket)
+    client = open_s3_client(bucket)
 
     def grow(request: Request, forward: Forward) -> Response:
         sent = asked(request)

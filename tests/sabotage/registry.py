@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fixtures.clients.s3 import s3_client
+from fixtures.clients.s3 import open_s3_client
 from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
 from tests.sabotage.lies import api, asked, every, has, hears, hears_query, ignored, lie, lose_last, only, says
 from tests.sabotage.rules import Forward, Request, Response, Rule, answer
@@ -47,7 +47,7 @@ def objects_go_with_versions(target: Target, aim: Aim) -> Iterator[None]:
     """Who deletes a version deletes its payload in the bucket."""
     bucket = target.stack.s3
     assert bucket
-    client = s3_client(bucket)
+    client = open_s3_client(bucket)
 
     def remove(request: Request, forward: Forward) -> Response:
         sent = asked(request)

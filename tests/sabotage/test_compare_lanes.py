@@ -16,15 +16,15 @@ import pytest
 from fixtures.backends import server
 from fixtures.core.exit_codes import ExitCode
 from fixtures.tools.compare import pages
-from fixtures.tools.compare.__main__ import code_of, compare
-from fixtures.tools.compare.compared_servers import Lane
-from fixtures.tools.compare.schedule import Plan
-from fixtures.tools.compare.spec import pair
-from fixtures.tools.compare.statistics import MARGIN
+from fixtures.tools.compare.__main__ import compare_servers, exit_code_of
+from fixtures.tools.compare.compared_servers import ComparedServer
+from fixtures.tools.compare.schedule import ComparePlan
+from fixtures.tools.compare.spec import parse_sides
+from fixtures.tools.compare.statistics import SAME_MARGIN
 from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule, at, delay, every_nth, swallow_write
 
-PLAN = Plan(("get-run", "log-metric"), restarts=3, pairs=4, seconds=0.1, clients=1, kept=False, seed=7)
+PLAN = ComparePlan(("get-run", "log-metric"), restarts=3, pairs=4, seconds=0.1, clients=1, kept=False, seed=7)
 SLOW_SECONDS, NTH = 0.05, 5  # several times a get-run's own time: three restarts on a busy machine tell no less apart
 pytestmark = pytest.mark.timeout(240)
 
@@ -47,9 +47,9 @@ def document(server_starter):
 
     proxies: list[TamperProxy] = []
     with ExitStack() as left, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server, server.mlflow.__name__, fork)
+        patch.setattr(server, server.start_server.__name__, fork)
 
-        def aim(lane: Lane) -> str:
+        def aim(lane: ComparedServer) -> str:
             lies = lane.name == "B"
             given = rules(SLOW_SECONDS, every_nth(NTH, swallow_write({}))) if lies else rules(0, delay(0))
             proxy = left.enter_context(TamperProxy(lane.url, given, host=lane.url.removeprefix("http://")))
@@ -57,8 +57,8 @@ def document(server_starter):
             return proxy.url
 
         version = metadata.version("mlflow")
-        a, b = pair("workers=1 pool=20", "workers=1 pool=21", version)
-        made = compare(a, b, PLAN, MARGIN, False, {version: Path(sys.executable)}, aim)
+        a, b = parse_sides("workers=1 pool=20", "workers=1 pool=21", version)
+        made = compare_servers(a, b, PLAN, SAME_MARGIN, False, {version: Path(sys.executable)}, aim)
     assert len(proxies) == 3 * PLAN.restarts
     assert all(proxy.fired("slow") and proxy.fired("lost") for proxy in proxies)
     return made
@@ -67,7 +67,7 @@ def document(server_starter):
 def test_a_lane_that_is_held_back_is_slower(document):
     found = document["judged"]["B"]["get-run"]
     assert found["verdict"] == "slower", found
-    assert found["low"] > 1 + MARGIN, found
+    assert found["low"] > 1 + SAME_MARGIN, found
 
 
 def test_the_twin_is_not(document):
@@ -87,12 +87,12 @@ def test_what_a_lane_has_lost_is_named(document):
 
 def test_a_lane_that_lost_something_is_not_judged(document):
     assert document["judged"]["B"]["log-metric"]["verdict"] == "NOT JUDGED"
-    text = "\n".join(pages.shown(document, "B"))
+    text = "\n".join(pages.print_lane(document, "B"))
     assert "log-metric" in text and "NOT JUDGED" in text
 
 
 def test_the_exit_code_says_so(document):
     """Lost writes are a finding whatever was asked for; slowness is one where it was."""
-    assert code_of(document, "never") == ExitCode.FAILED
+    assert exit_code_of(document, "never") == ExitCode.FAILED
     intact = {**document, "wrong": []}
-    assert [code_of(intact, "never"), code_of(intact, "slower")] == [ExitCode.DONE, ExitCode.FAILED]
+    assert [exit_code_of(intact, "never"), exit_code_of(intact, "slower")] == [ExitCode.DONE, ExitCode.FAILED]

@@ -11,7 +11,7 @@ import psutil
 from fixtures.backends import server
 from fixtures.backends.protocol import Start
 from fixtures.core.waiting import wait_for
-from fixtures.processes.child import start
+from fixtures.processes.child import start_child
 
 
 @contextmanager
@@ -21,9 +21,9 @@ def another_server(begin: Start, name: str, *leave_out: str, **changed: str) -> 
     given = {k: v for k, v in psutil.Process(first.popen.pid).environ().items() if k not in leave_out}
     port = begin.ports.take()
     argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    child = start(name, argv, begin.home, given | {"MLFLOW_SERVER_ALLOWED_HOSTS": "*"} | changed)
+    child = start_child(name, argv, begin.home, given | {"MLFLOW_SERVER_ALLOWED_HOSTS": "*"} | changed)
     begin.children.append(child)
-    wait_for(name, lambda: server.answers(port), 90, ended=child.ended, log=child.log)
+    wait_for(name, lambda: server.ask_health(port), 90, ended=child.ended, log=child.log)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

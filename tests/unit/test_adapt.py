@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from fixtures.backends.compose_isolation import adapted, let_in
+from fixtures.backends.compose_isolation import allow_own_names, isolate_project
 from fixtures.core.waiting import StartFailure
 
 CONFIG = {
@@ -30,7 +30,7 @@ CONFIG = {
 
 
 def adapt(config):
-    return adapted(config, "rdy-x", {"ours": "2"}, "127.0.0.1", lambda service, inner: 20000 + inner)
+    return isolate_project(config, "rdy-x", {"ours": "2"}, "127.0.0.1", lambda service, inner: 20000 + inner)
 
 
 def test_fixed_names_ports_and_addresses_are_overridden():
@@ -81,8 +81,8 @@ def test_a_volume_that_is_a_folder_of_the_host_is_refused():
 
 def test_the_names_at_which_we_reach_the_server_are_let_in():
     service = {"environment": {"MLFLOW_SERVER_ALLOWED_HOSTS": "a:5000"}}
-    let_in(service, 7, "127.0.0.1")
+    allow_own_names(service, 7, "127.0.0.1")
     assert service["environment"] == {"MLFLOW_SERVER_ALLOWED_HOSTS": "a:5000,127.0.0.1,127.0.0.1:7"}
     bare = {"environment": None}
-    let_in(bare, 7, "127.0.0.1")
+    allow_own_names(bare, 7, "127.0.0.1")
     assert bare == {"environment": None}

@@ -6,11 +6,20 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from fixtures.bench.counters import MOST_PASSES, Look, Pass, Statement, between, per, settled, shown
-from fixtures.bench.http_bytes import counted
+from fixtures.bench.counters import (
+    MOST_PASSES,
+    CountedPass,
+    CounterSnapshot,
+    Statement,
+    agree_on_counters,
+    count_between,
+    divide_evenly,
+    show_counters,
+)
+from fixtures.bench.http_bytes import count_traffic
 
-BEFORE = Look({(1, True): Statement("SELECT a", True, 10, 100)}, 1000, frozenset({7}))
-AFTER = Look(
+BEFORE = CounterSnapshot({(1, True): Statement("SELECT a", True, 10, 100)}, 1000, frozenset({7}))
+AFTER = CounterSnapshot(
     {
         (1, True): Statement("SELECT a", True, 12, 110),
         (2, True): Statement("COMMIT", True, 2, 0),
@@ -23,49 +32,49 @@ AFTER = Look(
 
 
 def one(statements, opened=0, **more):
-    return Pass(4, {"statements": statements, "nested": 0, "commits": 4, "wal_bytes": 400, **more}, {}, opened)
+    return CountedPass(4, {"statements": statements, "nested": 0, "commits": 4, "wal_bytes": 400, **more}, {}, opened)
 
 
 def test_statements_and_commits_are_told_apart_from_what_frames_them():
-    totals, texts, opened = between(BEFORE, AFTER)
+    totals, texts, opened = count_between(BEFORE, AFTER)
     assert totals == {"statements": 2, "nested": 4, "commits": 2, "pages": 18, "wal_bytes": 700}
     assert texts == {"SELECT a": 2, "(nested) SELECT 1 FROM ONLY runs": 4}
     assert opened == 1
 
 
 def test_nothing_happened():
-    totals, texts, opened = between(AFTER, AFTER)
+    totals, texts, opened = count_between(AFTER, AFTER)
     assert set(totals.values()) == {0} and texts == {} and opened == 0
 
 
 def test_two_equal_passes_count_with_the_smaller_noise():
-    found, why = settled([one(20, wal_bytes=900, connections=1), one(20, wal_bytes=400, connections=2)])
+    found, why = agree_on_counters([one(20, wal_bytes=900, connections=1), one(20, wal_bytes=400, connections=2)])
     assert found.each() == {"statements": 5, "nested": 0, "commits": 1, "wal_bytes": 100, "connections": 2}
     assert why == ""
 
 
 def test_a_pass_that_opened_a_connection_is_measured_again():
-    found, why = settled([one(20), one(28, opened=1), one(20), one(20)])
+    found, why = agree_on_counters([one(20), one(28, opened=1), one(20), one(20)])
     assert found.totals["statements"] == 20
     assert why == "settled in pass 4"
-    assert settled([one(28, opened=1), one(28, opened=1)], opening=True)[0].totals["statements"] == 28
+    assert agree_on_counters([one(28, opened=1), one(28, opened=1)], opening=True)[0].totals["statements"] == 28
 
 
 def test_passes_that_never_agree_are_no_measurement():
     endless = (one(20 + n) for n in range(1000))
-    found, why = settled(endless)
+    found, why = agree_on_counters(endless)
     assert found is None
     assert f"no two of {MOST_PASSES} passes in a row agree: statements 20" in why
 
 
 def test_a_counter_that_is_missing_is_said_and_never_zero():
-    line = shown({"statements": 5}, {"commits": "no door", "pages": "no door"})
+    line = show_counters({"statements": 5}, {"commits": "no door", "pages": "no door"})
     assert line == "per operation: statements 5; commits, pages left out: no door"
 
 
 @pytest.mark.parametrize(("total", "times", "expected"), [(20, 4, 5), (10, 4, 2.5), (1, 3, 0.333), (0, 5, 0)])
 def test_shares(total, times, expected):
-    assert per(total, times) == expected
+    assert divide_evenly(total, times) == expected
 
 
 def test_bytes_on_the_wire_are_those_of_the_socket():
@@ -86,7 +95,7 @@ def test_bytes_on_the_wire_are_those_of_the_socket():
     plain = http.client.HTTPConnection.send
     try:
         link = http.client.HTTPConnection("127.0.0.1", server.server_port)
-        with counted() as seen:
+        with count_traffic() as seen:
             link.putrequest("POST", "/x", skip_host=True, skip_accept_encoding=True)
             link.putheader("Content-Length", "3")
             link.endheaders(b"abc")

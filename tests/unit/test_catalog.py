@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.checks.areas import AREAS, ON_DEMAND
-from fixtures.checks.catalog import checks, sentence_and_remedy
+from fixtures.checks.catalog import list_checks, split_docstring
 
 SOURCE = '''
 import a_module_that_does_not_exist
@@ -48,7 +48,7 @@ def project(tmp_path):
 
 def test_checks_are_read_with_their_words_and_marks(project):
     """The report's sentences and the scope of a run come from here."""
-    one = checks(project)[0]
+    one = list_checks(project)[0]
     assert one.id == "suites/client/test_a.py::test_one"
     assert (one.area, one.sentence, one.remedy) == ("client", "Why it matters.", "set A, then restart.")
     assert (one.requires, one.known_issue, one.default) == (("sql", "s3"), "F07", True)
@@ -56,7 +56,7 @@ def test_checks_are_read_with_their_words_and_marks(project):
 
 def test_order_and_depth(project):
     """Areas in the design's order; inner functions and helpers are no checks."""
-    found = checks(project)
+    found = list_checks(project)
     names = [c.id.partition("::")[2] for c in found]
     assert names == ["test_one", "TestGroup::test_slow", "test_fast", "test_c"]
     assert [c.default for c in found] == [True, False, False, True]
@@ -65,7 +65,7 @@ def test_order_and_depth(project):
 
 def test_no_suites_no_checks(tmp_path):
     """A bare folder is no error."""
-    assert checks(tmp_path) == []
+    assert list_checks(tmp_path) == []
 
 
 def test_what_runs_on_demand_is_an_area():
@@ -83,4 +83,4 @@ def test_what_runs_on_demand_is_an_area():
 )
 def test_a_docstring_has_a_sentence_and_a_remedy(docstring, words):
     """The remedy is a paragraph of its own."""
-    assert sentence_and_remedy(docstring) == words
+    assert split_docstring(docstring) == words

@@ -3,9 +3,9 @@
 import math
 import random
 
-from fixtures.tools.compare.interim import LANES, TWIN, B, Unjudged, decide
+from fixtures.tools.compare.interim import JUDGED_SERVERS, SIDE_B, SIDE_TWIN, UnjudgedOperation, decide_operations
 
-CLEAN = {lane: {} for lane in LANES}
+CLEAN = {lane: {} for lane in JUDGED_SERVERS}
 MOST = 12
 
 
@@ -17,12 +17,12 @@ def told(noise, ratio=1.0, restarts=MOST):
 
 def lanes(b, twin=None):
     """lane -> operation -> pairs; the twin's are quiet where nothing else is said."""
-    return {B: b, TWIN: twin or {name: told(0.01, restarts=len(pairs)) for name, pairs in b.items()}}
+    return {SIDE_B: b, SIDE_TWIN: twin or {name: told(0.01, restarts=len(pairs)) for name, pairs in b.items()}}
 
 
 def look(given, done, wrong=CLEAN):
-    found, going_on = decide(given, wrong, MOST, done, seed=1, resamples=400)
-    return {name: str(one.verdict) for name, one in found[B].items()}, going_on
+    found, going_on = decide_operations(given, wrong, MOST, done, seed=1, resamples=400)
+    return {name: str(one.verdict) for name, one in found[SIDE_B].items()}, going_on
 
 
 def test_only_what_is_not_decided_goes_on():
@@ -51,17 +51,17 @@ def test_a_twin_that_differs_ends_it_all():
 
 
 def test_what_was_lost_before_a_look_is_not_judged_and_ends():
-    wrong = {B: {"slower": 2}, TWIN: {}}
-    assert look(lanes({"slower": told(0.01, 1.5)}), 6, wrong) == ({"slower": str(Unjudged.DISTURBED)}, [])
+    wrong = {SIDE_B: {"slower": 2}, SIDE_TWIN: {}}
+    assert look(lanes({"slower": told(0.01, 1.5)}), 6, wrong) == ({"slower": str(UnjudgedOperation.DISTURBED)}, [])
 
 
 def test_what_was_lost_after_its_verdict_spoils_nothing_that_came_before():
-    wrong = {B: {"noisy": 7}, TWIN: {}}
+    wrong = {SIDE_B: {"noisy": 7}, SIDE_TWIN: {}}
     given = lanes({"noisy": told(0.5)})
     assert look(given, 6, wrong) == ({"noisy": "inconclusive"}, ["noisy"])
-    assert look(given, 9, wrong) == ({"noisy": str(Unjudged.DISTURBED)}, [])
+    assert look(given, 9, wrong) == ({"noisy": str(UnjudgedOperation.DISTURBED)}, [])
 
 
 def test_too_few_pairs_are_not_judged():
     empty = [[] for _ in range(MOST)]
-    assert look(lanes({"broken": empty}), 6) == ({"broken": str(Unjudged.DISTURBED)}, [])
+    assert look(lanes({"broken": empty}), 6) == ({"broken": str(UnjudgedOperation.DISTURBED)}, [])

@@ -8,11 +8,11 @@ import pytest
 
 from fixtures.tools.compare import __main__ as command
 from fixtures.tools.compare import pages, report
-from fixtures.tools.compare.interim import Unjudged
+from fixtures.tools.compare.interim import UnjudgedOperation
 
 OPERATIONS = ("log-metric", "create-run")
 BASE = {
-    "schema_version": report.SCHEMA,
+    "schema_version": report.COMPARE_SCHEMA,
     "started": "2026-01-01T00:00:00",
     "finished": "2026-01-01T00:05:00",
     "specs": {"A": "mlflow=3.17.2 <A>", "B": "workers=4", "twin": "mlflow=3.17.2"},
@@ -41,7 +41,7 @@ def document(b=1.0, twin=1.0, noise=0.01, **changed):
         }
         for r, p, name, lane in itertools.product(range(8), range(6), OPERATIONS, times)
     ]  # fmt: skip
-    return report.complete({**BASE, "blocks": blocks, **changed})
+    return report.complete_document({**BASE, "blocks": blocks, **changed})
 
 
 def verdicts(made, lane="B"):
@@ -52,7 +52,7 @@ def verdicts(made, lane="B"):
 def test_what_is_true_is_said(b, noise, verdict):
     made = document(b, noise=noise)
     assert (verdicts(made), made["void"]) == ({verdict}, [])
-    assert pages.headline(made) == f"B against A: {verdict}: {', '.join(OPERATIONS)}"
+    assert pages.summarize_comparison(made) == f"B against A: {verdict}: {', '.join(OPERATIONS)}"
 
 
 def test_a_noisy_machine_is_inconclusive():
@@ -62,20 +62,20 @@ def test_a_noisy_machine_is_inconclusive():
 def test_a_twin_that_differs_makes_the_run_void():
     made = document(1.1, twin=1.2)
     assert made["void"] == list(OPERATIONS)
-    assert pages.headline(made).startswith("VOID: A differs from itself in log-metric, create-run")
+    assert pages.summarize_comparison(made).startswith("VOID: A differs from itself in log-metric, create-run")
 
 
 def test_a_lane_that_was_wrong_is_not_judged():
     lost = {"lane": "B", "operation": "log-metric", "restart": 0, "why": ["1 lost"]}
     made = document(0.5, wrong=[lost])
-    assert made["judged"]["B"]["log-metric"]["verdict"] == Unjudged.DISTURBED
-    assert pages.headline(made).startswith("NOT CORRECT: B ")
+    assert made["judged"]["B"]["log-metric"]["verdict"] == UnjudgedOperation.DISTURBED
+    assert pages.summarize_comparison(made).startswith("NOT CORRECT: B ")
 
 
 def test_every_file_is_made_anew_from_the_samples(tmp_path, capsys):
-    pages.write(document(1.1), tmp_path)
+    pages.write_comparison(document(1.1), tmp_path)
     pictures = ["figure-compare-a-to-a.png", "figure-compare-b-to-a.png"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*pages.FILES, *pictures])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*pages.COMPARE_FILES, *pictures])
     html = (tmp_path / "compare.html").read_text()
     assert html.count("data:image/png;base64,") == 2 and "mlflow=3.17.2 &lt;A&gt;" in html
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}

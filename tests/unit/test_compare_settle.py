@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.tools.compare.compared_servers import settle
+from fixtures.tools.compare.compared_servers import wait_for_quiet
 
 BUSY = """
 import time
@@ -38,13 +38,13 @@ def lane():
 
 def test_a_server_that_is_still_busy_is_waited_for(lane):
     began = time.monotonic()
-    assert settle([lane(3)], 30)
+    assert wait_for_quiet([lane(3)], 30)
     assert time.monotonic() - began >= 3
 
 
 def test_one_that_stays_busy_is_measured_all_the_same_and_said_to_be_busy(lane):
-    assert not settle([lane(60)], 2)
+    assert not wait_for_quiet([lane(60)], 2)
 
 
 def test_no_lane_is_quiet():
-    assert settle([SimpleNamespace(child=None)], 5)
+    assert wait_for_quiet([SimpleNamespace(child=None)], 5)

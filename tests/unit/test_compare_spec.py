@@ -10,12 +10,12 @@ from fixtures.backends import venvs
 from fixtures.config.readers import Usage
 from fixtures.core.files import ROOT
 from fixtures.core.waiting import StartFailure
-from fixtures.tools.compare.__main__ import code_of, main, plan_of, read_options
-from fixtures.tools.compare.spec import Spec, pair, parse
+from fixtures.tools.compare.__main__ import exit_code_of, main, read_options, read_plan
+from fixtures.tools.compare.spec import SideSpec, parse_side, parse_sides
 
 
 def test_defaults_are_those_of_a_stack_of_ours():
-    assert parse("A", "workers=4", "3.17.2") == Spec("3.17.2", 4, 45, 10, "psycopg2", "off", "proxied")
+    assert parse_side("A", "workers=4", "3.17.2") == SideSpec("3.17.2", 4, 45, 10, "psycopg2", "off", "proxied")
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_defaults_are_those_of_a_stack_of_ours():
 )
 def test_a_wrong_side_is_one_clear_line(text, says):
     with pytest.raises(Usage) as caught:
-        parse("A", text, "3.17.2")
+        parse_side("A", text, "3.17.2")
     assert str(caught.value).startswith("A: ") and says in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_equal_sides_are_refused_after_the_defaults_are_filled_in():
     with pytest.raises(Usage, match="A and B are the same"):
-        pair("workers=2", "mlflow=3.17.2 pool=45", "3.17.2")
+        parse_sides("workers=2", "mlflow=3.17.2 pool=45", "3.17.2")
 
 
 @pytest.mark.parametrize(
@@ -86,19 +86,19 @@ def test_make_passes_the_sides_on():
 def test_exit_codes_of_what_was_found(verdicts, fail_if, code):
     judged = {"B": {str(n): {"verdict": v} for n, v in enumerate(verdicts)}}
     document = {"wrong": [], "void": [], "judged": judged}
-    assert code_of(document, fail_if) == code
-    assert code_of({**document, "void": ["upload"]}, "never") == 6
-    assert code_of({**document, "wrong": [{}], "void": ["upload"]}, "never") == 1
+    assert exit_code_of(document, fail_if) == code
+    assert exit_code_of({**document, "void": ["upload"]}, "never") == 6
+    assert exit_code_of({**document, "wrong": [{}], "void": ["upload"]}, "never") == 1
 
 
 def test_quick_measures_less():
-    quick, whole = (plan_of(read_options(["a", "b", *more])) for more in (["--quick"], []))
+    quick, whole = (read_plan(read_options(["a", "b", *more])) for more in (["--quick"], []))
     assert quick.restarts < whole.restarts and set(quick.operations) < set(whole.operations)
 
 
 @pytest.mark.parametrize(("version", "day"), [("2.16.2", "2024-10-01"), ("2.20.9", "2025-03-28"), ("9.0.0", None)])
 def test_a_version_gets_what_there_was_at_its_time(version, day):
-    assert venvs.cut_off(version) == day
+    assert venvs.find_cut_off(version) == day
 
 
 def test_an_installation_that_fails_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
@@ -106,7 +106,7 @@ def test_an_installation_that_fails_is_one_line_and_leaves_nothing(tmp_path, mon
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty"))
     with pytest.raises(StartFailure, match=r"MLflow 3\.99\.0 cannot be installed: ") as caught:
-        venvs.python_of("3.99.0")
+        venvs.provide_python("3.99.0")
     assert "\n" not in str(caught.value)
     assert [path.suffix for path in (tmp_path / "venvs").iterdir()] == [".lock"]
 
@@ -122,10 +122,10 @@ def test_an_environment_is_made_once_and_a_part_of_one_never_used(tmp_path, monk
             raise KeyboardInterrupt
 
     monkeypatch.setenv("READINESS_CACHE", str(tmp_path))
-    monkeypatch.setattr(venvs, "install", install)
+    monkeypatch.setattr(venvs, "install_version", install)
     with pytest.raises(KeyboardInterrupt):
-        venvs.python_of("3.1.4")
-    assert venvs.python_of("3.1.4") == venvs.python_of("3.1.4")
+        venvs.provide_python("3.1.4")
+    assert venvs.provide_python("3.1.4") == venvs.provide_python("3.1.4")
     assert len(made) == 2
 
 
@@ -134,7 +134,7 @@ def test_a_version_that_cannot_be_installed_ends_with_7(monkeypatch, capsys):
         raise StartFailure(f"MLflow {version} cannot be installed: no such version")
 
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    monkeypatch.setattr("fixtures.tools.compare.__main__.python_of", refuse)
+    monkeypatch.setattr("fixtures.tools.compare.__main__.provide_python", refuse)
     assert main(["mlflow=3.99.0", "workers=3"]) == 7
     assert "cannot be installed" in capsys.readouterr().err
     assert sys.exc_info() == (None, None, None)

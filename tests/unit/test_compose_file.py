@@ -19,7 +19,7 @@ TEMPLATES = {name: (ROOT / name).read_text() for name in (".env.mlflow.local", "
 def test_the_image_pins_come_from_the_one_file():
     (included,) = yaml.safe_load((ROOT / "docker-compose.mlflow.yml").read_text())["include"]
     assert included == {"path": "docker/services.yml", "env_file": "docker/images.env", "project_directory": "."}
-    known = set(images.pinned())
+    known = set(images.pinned_images())
     for service in FOUND["services"].values():
         assert set(re.findall(r"\$\{(\w+)", service["image"])) <= known
 
@@ -55,15 +55,18 @@ def test_no_password_stands_anywhere_but_in_the_local_template():
 
 def test_the_connection_limit_fits_the_pools():
     given = FOUND["services"]["mlflow-server"]["environment"]
-    number = {name: int(re.search(r":-(\d+)\}", given[name]).group(1)) for name in list(recommended.recommended(1))[:3]}
+    number = {
+        name: int(re.search(r":-(\d+)\}", given[name]).group(1))
+        for name in list(recommended.recommend_variables(1))[:3]
+    }
     workers, pool, overflow = number.values()
     limit = int(re.search(r"MAX_CONNECTIONS:-(\d+)", SERVICES).group(1))
-    assert pool > recommended.THREADS
-    assert limit >= workers * recommended.ENGINES * (pool + overflow) + 20
+    assert pool > recommended.WORKER_THREADS
+    assert limit >= workers * recommended.ENGINES_PER_WORKER * (pool + overflow) + 20
 
 
 def test_what_our_findings_recommend_is_set():
-    assert set(recommended.recommended(5000)) <= set(FOUND["services"]["mlflow-server"]["environment"])
+    assert set(recommended.recommend_variables(5000)) <= set(FOUND["services"]["mlflow-server"]["environment"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.backends.choice import REGISTRY, backend, choose
+from fixtures.backends.choice import BACKEND_MODULES, choose_backend, load_backend
 from fixtures.backends.protocol import Start
 from fixtures.config.options import BACKENDS
 from fixtures.config.settings import Settings
@@ -23,7 +23,7 @@ def begin(tmp_path):
 
     def refused(stack="containers"):
         with pytest.raises(StartFailure) as caught:
-            backend(stack).begin(Start(Settings(stack=stack), tmp_path, "x", Ports(), print))
+            load_backend(stack).begin(Start(Settings(stack=stack), tmp_path, "x", Ports(), print))
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
@@ -131,29 +131,29 @@ def test_an_engine_without_the_images(version, begin):
 
 def test_auto_says_why_it_takes_embedded(version, monkeypatch):
     version("28.2.2")
-    name, why = choose(Settings())
+    name, why = choose_backend(Settings())
     assert (name, "has no image" in why) == ("embedded", True)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-    from fixtures.backends.containers import lacking
+    from fixtures.backends.containers import find_lacking
 
-    lacking.cache_clear()
-    assert "no Docker engine answers" in choose(Settings())[1]
-    lacking.cache_clear()
+    find_lacking.cache_clear()
+    assert "no Docker engine answers" in choose_backend(Settings())[1]
+    find_lacking.cache_clear()
 
 
 def test_a_docker_context_is_followed(monkeypatch, tmp_path):
     """`docker context use` names the engine where DOCKER_HOST does not."""
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr(docker_engine, "context", lambda: ("rootless", "unix:///run/user/1000/docker.sock", False))
-    assert docker_engine.address()[0].host == "unix:///run/user/1000/docker.sock"
-    assert docker_engine.address()[1] == "Docker context 'rootless'"
+    monkeypatch.setattr(docker_engine, "read_context", lambda: ("rootless", "unix:///run/user/1000/docker.sock", False))
+    assert docker_engine.find_address()[0].host == "unix:///run/user/1000/docker.sock"
+    assert docker_engine.find_address()[1] == "Docker context 'rootless'"
 
 
 def test_every_backend_can_be_chosen_and_loaded():
-    assert set(REGISTRY) == set(BACKENDS) - {"auto"}
-    for name in REGISTRY:
-        assert callable(backend(name).begin)
-        assert choose(Settings(stack=name)) == (name, "")
+    assert set(BACKEND_MODULES) == set(BACKENDS) - {"auto"}
+    for name in BACKEND_MODULES:
+        assert callable(load_backend(name).begin)
+        assert choose_backend(Settings(stack=name)) == (name, "")
 
 
 def test_the_engines_files_are_where_the_guard_looks():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.checks.catalog import checks
+from fixtures.checks.catalog import list_checks
 from fixtures.core.files import ROOT
 from fixtures.verdict.known_issues import ISSUES
 
@@ -31,7 +31,7 @@ def files(*suffixes):
 
 SOURCES = {name: path.read_text() for name, path in files(".py").items()}
 SUITES = [name for name in SOURCES if name.startswith("suites/")]
-CHECKS = checks(ROOT)
+CHECKS = list_checks(ROOT)
 
 
 def calls(name):

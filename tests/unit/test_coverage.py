@@ -2,7 +2,7 @@
 
 import re
 
-from fixtures.checks.catalog import checks
+from fixtures.checks.catalog import list_checks
 from fixtures.core.files import ROOT
 from fixtures.verdict.known_issues import ISSUES
 
@@ -15,7 +15,7 @@ NAMED = re.compile(r"suites/[^\s`,]+")
 
 
 def test_each_check_that_the_page_names_exists():
-    there = {check.id for check in checks(ROOT)}
+    there = {check.id for check in list_checks(ROOT)}
     named = [(at, name) for at, line in LINES for name in NAMED.findall(line)]
     assert [f"{PAGE}:{at}: no check {name}" for at, name in named if name not in there] == []
 

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from fixtures.core.rwlock import hold
+from fixtures.core.rwlock import hold_lock
 
 processes = multiprocessing.get_context("fork")
 
 
 def holder(folder, name, exclusive, log, until):
-    with hold(folder, exclusive):
+    with hold_lock(folder, exclusive):
         log.put(f"{name} in")
         until.wait(20)
         log.put(f"{name} out")

@@ -11,11 +11,11 @@ import requests
 
 from fixtures.core.outcomes import NotProven
 from fixtures.guardrails import request_gate
-from fixtures.guardrails.journal import Entry, Journal, read
-from fixtures.guardrails.request_gate import Gate, Limits, Refused
-from fixtures.load.arrivals import Arrivals, constant
-from fixtures.load.engine import Target, drive
-from fixtures.load.history import Request
+from fixtures.guardrails.journal import Journal, JournalEntry, read_journal
+from fixtures.guardrails.request_gate import RequestGate, RequestLimits, RequestRefused
+from fixtures.load.arrivals import Arrivals, space_evenly
+from fixtures.load.engine import LoadTarget, drive_load
+from fixtures.load.history import LoadRequest
 from tests.unit.told_server import serving
 
 PREFIX = "rdy-gate-"
@@ -31,7 +31,7 @@ def make(tmp_path):
     with journal.begun("x", PREFIX, HOST):
 
         def made(host=HOST, **limits):
-            gate = Gate(tmp_path, (host,), PREFIX, journal.path, Limits(**limits))
+            gate = RequestGate(tmp_path, (host,), PREFIX, journal.path, RequestLimits(**limits))
             gate.save(tmp_path / "gate.json")
             return gate
 
@@ -50,7 +50,10 @@ def test_what_is_made_stands_in_the_journal_wherever_the_server_lies(make, way, 
     ask(gate, "experiments/create", {"name": "rdy-gate-a"}, way=way, host=host)
     ask(gate, "registered-models/create", {"name": "rdy-gate-b"}, way=way, host=host)
     ask(gate, "runs/create", {"experiment_id": "7"}, way=way, host=host)
-    assert read(gate.journal).entries == (Entry("experiment", "rdy-gate-a"), Entry("model", "rdy-gate-b"))
+    assert read_journal(gate.journal).entries == (
+        JournalEntry("experiment", "rdy-gate-a"),
+        JournalEntry("model", "rdy-gate-b"),
+    )
     assert gate.spent()[0] == 1
 
 
@@ -69,21 +72,21 @@ def test_what_is_made_stands_in_the_journal_wherever_the_server_lies(make, way, 
     ],
 )
 def test_a_name_without_the_runs_prefix_is_refused(make, call, body):
-    with pytest.raises(Refused, match="prefix"):
+    with pytest.raises(RequestRefused, match="prefix"):
         ask(make(), call, body)
 
 
 def test_a_run_in_the_default_experiment_stands_in_the_journal(make):
     gate = make()
     ask(gate, "runs/create", {"experiment_id": "0", "run_name": "rdy-gate-stray"})
-    assert read(gate.journal).entries == (Entry("run", "rdy-gate-stray"),)
+    assert read_journal(gate.journal).entries == (JournalEntry("run", "rdy-gate-stray"),)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'{"name": 3}', b"\xff\xfe"])
 def test_a_body_of_which_nothing_can_be_made_passes(make, body):
     gate = make()
     gate.admit("POST", f"{HOST}{WAYS[0]}experiments/create", body, len(body))
-    assert read(gate.journal).entries == ()
+    assert read_journal(gate.journal).entries == ()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ def test_a_body_of_which_nothing_can_be_made_passes(make, body):
     ],
 )
 def test_read_only_refuses_what_makes_something(make, method, path):
-    with pytest.raises(Refused, match="read-only"):
+    with pytest.raises(RequestRefused, match="read-only"):
         make(read_only=True).admit(method, HOST + path, b"{}", 2)
 
 
@@ -151,14 +154,14 @@ def test_max_bytes_is_kept_by_requests_and_by_answers(make):
 
 def test_max_rate_gives_turns_to_all_processes(make, tmp_path):
     gate = make(max_rate=50)
-    other = Gate.load(tmp_path / "gate.json")
+    other = RequestGate.load(tmp_path / "gate.json")
     turns = sorted(at.take(0, 1, 1 / 50) for at in [gate, other] * 5)
     assert min(b - a for a, b in itertools.pairwise(turns)) >= 0.0199
 
 
 def test_four_are_let_in_at_once(make, tmp_path):
     gate, inside, most, lock = make(), [0], [0], threading.Lock()
-    other = Gate.load(tmp_path / "gate.json")
+    other = RequestGate.load(tmp_path / "gate.json")
 
     def enter(at):
         with at.slot():
@@ -191,7 +194,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def served(make, monkeypatch):
     """served(...limits) -> (URL, gate) of a server whose requests pass the gate in this process."""
-    monkeypatch.setattr(request_gate, "STANDING", [])
+    monkeypatch.setattr(request_gate, "OPEN_GATES", [])
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", requests.adapters.HTTPAdapter.send)
     monkeypatch.setattr(request_gate.botocore.httpsession.URLLib3Session, "send", None)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -200,7 +203,7 @@ def served(make, monkeypatch):
 
     def serve(**limits):
         gate = make(url, **limits)
-        request_gate.close_behind(gate)
+        request_gate.install_gate(gate)
         return url, gate
 
     yield serve
@@ -219,11 +222,11 @@ def test_the_bytes_of_an_answer_are_counted_once(served, path, stream):
 def test_an_answer_that_is_being_read_keeps_its_place(served):
     url, gate = served()
     answers = [requests.get(f"{url}/said", stream=True) for _ in range(request_gate.IN_FLIGHT)]
-    free = [request_gate.taken(file.open("a")) for file in gate.folder.glob("slot-*")]
+    free = [request_gate.take_lock(file.open("a")) for file in gate.folder.glob("slot-*")]
     assert free == [False] * request_gate.IN_FLIGHT
     answers[0].close()
     assert len(answers[1].content) == 1000
-    assert sum(request_gate.taken(file.open("a")) for file in gate.folder.glob("slot-*")) == 2
+    assert sum(request_gate.take_lock(file.open("a")) for file in gate.folder.glob("slot-*")) == 2
 
 
 def test_an_answer_beyond_the_budget_is_not_read(served):
@@ -231,7 +234,7 @@ def test_an_answer_beyond_the_budget_is_not_read(served):
     with pytest.raises(NotProven, match="--max-bytes 900 is spent"):
         requests.get(f"{url}/said")
     assert gate.spent() == (0, 1)
-    assert all(request_gate.taken(file.open("a")) for file in gate.folder.glob("slot-*"))
+    assert all(request_gate.take_lock(file.open("a")) for file in gate.folder.glob("slot-*"))
 
 
 @pytest.fixture
@@ -243,7 +246,7 @@ def answering():
 
 def creates(count, experiment="7"):
     body = json.dumps({"experiment_id": experiment, "run_name": "stray"}).encode()
-    return [Request("runs/create", "POST", "/api/2.0/mlflow/runs/create", body)] * count
+    return [LoadRequest("runs/create", "POST", "/api/2.0/mlflow/runs/create", body)] * count
 
 
 @pytest.fixture
@@ -252,7 +255,7 @@ def standing_gate(make, answering, monkeypatch):
 
     def stand(**limits):
         gate = make(host=answering.uri, **limits)
-        monkeypatch.setattr(request_gate, "STANDING", [gate])
+        monkeypatch.setattr(request_gate, "OPEN_GATES", [gate])
         return gate
 
     return stand
@@ -260,8 +263,8 @@ def standing_gate(make, answering, monkeypatch):
 
 def test_load_is_counted_request_by_request(standing_gate, answering):
     gate = standing_gate()
-    greeting = Request("hello", "GET", "/health")
-    assert len(drive(Target.of(answering.uri), [creates(5), creates(5)], greeting=greeting).ok) == 10
+    greeting = LoadRequest("hello", "GET", "/health")
+    assert len(drive_load(LoadTarget.of(answering.uri), [creates(5), creates(5)], greeting=greeting).ok) == 10
     runs, size = gate.spent()
     assert runs == 10
     assert size >= 10 * (len(creates(1)[0].body) + 2) + 2 * 2
@@ -270,21 +273,21 @@ def test_load_is_counted_request_by_request(standing_gate, answering):
 def test_load_ends_where_a_budget_is_spent(standing_gate, answering):
     standing_gate(max_runs=7)
     with pytest.raises(NotProven, match="--max-runs 7 is spent"):
-        drive(Target.of(answering.uri), [creates(9)])
+        drive_load(LoadTarget.of(answering.uri), [creates(9)])
     assert len(answering.heads) == 7
 
 
 def test_load_makes_nothing_without_the_prefix(standing_gate, answering):
     standing_gate()
-    with pytest.raises(Refused, match="does not start with this run's prefix"):
-        drive(Target.of(answering.uri), [creates(1, experiment="0")])
+    with pytest.raises(RequestRefused, match="does not start with this run's prefix"):
+        drive_load(LoadTarget.of(answering.uri), [creates(1, experiment="0")])
     assert answering.heads == []
 
 
 def test_load_keeps_to_the_rate(standing_gate, answering):
     standing_gate(max_rate=50)
-    history = drive(Target.of(answering.uri), [creates(5) for _ in range(3)])
+    history = drive_load(LoadTarget.of(answering.uri), [creates(5) for _ in range(3)])
     starts = sorted(o.start for o in history.ok)
     assert starts[-1] - starts[0] >= 13 / 50
     with pytest.raises(NotProven, match="--max-rate 50 is less than the 100 requests a second"):
-        drive(Target.of(answering.uri), arrivals=[Arrivals(creates(5), constant(100.0, 5))])
+        drive_load(LoadTarget.of(answering.uri), arrivals=[Arrivals(creates(5), space_evenly(100.0, 5))])

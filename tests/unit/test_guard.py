@@ -13,10 +13,19 @@ import psutil
 import pytest
 
 from fixtures.core.files import ROOT
-from fixtures.processes.child import private_folder, start
-from fixtures.processes.guard import KEPT, LITTER, MARK, PREFIX, SCRIPT, STOP, clear, kept_folders
+from fixtures.processes.child import make_private_folder, start_child
+from fixtures.processes.guard import (
+    FOLDER_PREFIX,
+    GUARD_SCRIPT,
+    KEPT_RECORD,
+    LITTER,
+    OWNER_VARIABLE,
+    STOP_COMMAND,
+    clear_folders,
+    find_kept_folders,
+)
 
-GUARD = [sys.executable, "-P", str(SCRIPT)]
+GUARD = [sys.executable, "-P", str(GUARD_SCRIPT)]
 # Each writes its process id into a file and stays for ever.
 STUBBORN = """
 import signal, time
@@ -37,9 +46,9 @@ time.sleep(99)
 
 @pytest.fixture
 def home():
-    folder = private_folder(PREFIX)
+    folder = make_private_folder(FOLDER_PREFIX)
     yield folder
-    clear([folder])
+    clear_folders([folder])
 
 
 def marked(home):
@@ -47,7 +56,7 @@ def marked(home):
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == str(home) and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(OWNER_VARIABLE) == str(home) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 
@@ -61,27 +70,27 @@ def wait_until(true, seconds=10):
 
 @pytest.mark.parametrize(("program", "processes"), [(STUBBORN, 1), (FAMILY, 2), (DAEMON, 1)])
 def test_every_kind_of_process_ends(home, program, processes):
-    start("child", [sys.executable, "-c", program], home)
+    start_child("child", [sys.executable, "-c", program], home)
     wait_until(lambda: len(marked(home)) == processes and (processes == 2 or (home / "pid").exists()))
-    clear([home])
+    clear_folders([home])
     assert marked(home) == []
     assert not home.exists()
 
 
 def test_another_folders_processes_are_left_alone(home):
-    other = private_folder(PREFIX)
-    start("child", [sys.executable, "-c", FAMILY], other)
+    other = make_private_folder(FOLDER_PREFIX)
+    start_child("child", [sys.executable, "-c", FAMILY], other)
     wait_until(lambda: len(marked(other)) == 2)
-    clear([home])
+    clear_folders([home])
     assert len(marked(other)) == 2
-    clear([other])
+    clear_folders([other])
     assert marked(other) == []
 
 
 def test_a_folder_that_is_gone_already_is_no_error(home):
     home.rmdir()
-    clear([home])
-    clear([])
+    clear_folders([home])
+    clear_folders([])
 
 
 @pytest.fixture
@@ -94,7 +103,7 @@ def guard():
 
 
 def test_the_end_of_the_pipe_is_the_end_of_what_it_owns(home, guard):
-    start("child", [sys.executable, "-c", FAMILY], home)
+    start_child("child", [sys.executable, "-c", FAMILY], home)
     guard.stdin.write(f"own {home}\n".encode())
     guard.stdin.close()
     assert guard.wait(20) == 0
@@ -122,7 +131,7 @@ def test_signals_do_not_end_the_guard(home, guard):
 
 
 def test_what_is_kept_is_left_running(home, guard):
-    child = start("child", [sys.executable, "-c", FAMILY], home)
+    child = start_child("child", [sys.executable, "-c", FAMILY], home)
     guard.stdin.write(f"own {home}\nkeep {home}\n".encode())
     guard.stdin.close()
     assert guard.wait(20) == 0
@@ -132,19 +141,19 @@ def test_what_is_kept_is_left_running(home, guard):
 
 def test_stop_ends_the_kept_stacks_of_this_checkout_only(home, monkeypatch, tmp_path):
     """Run from a copy, so that a stack which somebody keeps here stays."""
-    script = tmp_path / SCRIPT.relative_to(ROOT)
+    script = tmp_path / GUARD_SCRIPT.relative_to(ROOT)
     script.parent.mkdir(parents=True)
-    script.write_text(SCRIPT.read_text())
-    other = private_folder(PREFIX)
-    (home / KEPT).write_text(f'{{"root": "{tmp_path}"}}')
-    (other / KEPT).write_text('{"root": "/another/checkout"}')
+    script.write_text(GUARD_SCRIPT.read_text())
+    other = make_private_folder(FOLDER_PREFIX)
+    (home / KEPT_RECORD).write_text(f'{{"root": "{tmp_path}"}}')
+    (other / KEPT_RECORD).write_text('{"root": "/another/checkout"}')
     try:
-        assert {home, other} <= set(kept_folders())
+        assert {home, other} <= set(find_kept_folders())
         said = subprocess.run([sys.executable, "-P", script, "stop"], capture_output=True, text=True, check=True)
         assert said.stdout == "stopped 1 kept stack(s)\n"
         assert (home.exists(), other.exists()) == (False, True)
     finally:
-        clear([other])
+        clear_folders([other])
 
 
 def test_an_unknown_verb_is_a_usage_error():
@@ -158,10 +167,10 @@ def test_sockets_outside_are_removed_and_nothing_else(home, tmp_path):
             server.bind(str(path))
     (tmp_path / "file").write_text("kept")
     (home / LITTER).write_text(f"{mine}\n{tmp_path / 'file'}\n{tmp_path / 'never-made.sock'}\n")
-    clear([home])
+    clear_folders([home])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "others.sock"]
     assert not home.exists()
 
 
 def test_make_stop_runs_the_command_that_the_operator_is_told():
-    assert STOP.removeprefix("python ") in (ROOT / "Makefile").read_text()
+    assert STOP_COMMAND.removeprefix("python ") in (ROOT / "Makefile").read_text()

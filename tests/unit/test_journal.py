@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from fixtures.guardrails.journal import Entry, Journal, read
+from fixtures.guardrails.journal import Journal, JournalEntry, read_journal
 
 HEAD = {"run": "x", "prefix": "rdy-x-", "server": "http://mlflow.example"}
 
@@ -16,11 +16,15 @@ def journal(tmp_path):
 
 
 def test_what_was_added_is_read_back(journal):
-    entries = (Entry("experiment", "rdy-x-a"), Entry("model", "rdy-x-ü"), Entry("object", "k/rdy-x-1", "bucket"))
+    entries = (
+        JournalEntry("experiment", "rdy-x-a"),
+        JournalEntry("model", "rdy-x-ü"),
+        JournalEntry("object", "k/rdy-x-1", "bucket"),
+    )
     with journal.begun(**HEAD):
         for entry in entries:
             journal.add(entry)
-    found = read(journal.path)
+    found = read_journal(journal.path)
     assert (found.run, found.prefix, found.server) == tuple(HEAD.values())
     assert found.entries == entries
 
@@ -37,16 +41,16 @@ def test_one_that_is_gone_is_not_begun_again_by_an_entry(journal):
     with journal.begun(**HEAD):
         journal.end()
         with pytest.raises(FileNotFoundError):
-            journal.add(Entry("model", "rdy-x-a"))
+            journal.add(JournalEntry("model", "rdy-x-a"))
 
 
 @pytest.mark.parametrize("torn", ['{"kind": "model", "na', '{"kind": "model", "name": "rdy-x-b"}'])
 def test_a_last_line_without_its_end_is_left_out(journal, torn):
     with journal.begun(**HEAD):
-        journal.add(Entry("model", "rdy-x-a"))
+        journal.add(JournalEntry("model", "rdy-x-a"))
     with journal.path.open("a") as file:
         file.write(torn)
-    assert read(journal.path).entries == (Entry("model", "rdy-x-a"),)
+    assert read_journal(journal.path).entries == (JournalEntry("model", "rdy-x-a"),)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +72,11 @@ def test_a_last_line_without_its_end_is_left_out(journal, torn):
 )
 def test_a_line_that_is_none_of_ours_is_named(journal, line):
     with journal.begun(**HEAD):
-        journal.add(Entry("model", "rdy-x-a"))
+        journal.add(JournalEntry("model", "rdy-x-a"))
     with journal.path.open("a") as file:
         file.write(line + "\n")
     with pytest.raises(ValueError, match="line 3 "):
-        read(journal.path)
+        read_journal(journal.path)
 
 
 @pytest.mark.parametrize("head", ["", "\n", "garbage\n", "[]\n", '{"run": "x"}\n', json.dumps(HEAD)])
@@ -80,7 +84,7 @@ def test_a_first_line_that_does_not_say_whose_it_is_is_named(journal, head):
     journal.path.parent.mkdir()
     journal.path.write_text(head)
     with pytest.raises(ValueError, match="line 1 "):
-        read(journal.path)
+        read_journal(journal.path)
 
 
 @pytest.mark.parametrize("prefix", ["", "r", "rdy-"])
@@ -88,4 +92,4 @@ def test_a_prefix_that_fits_everybody_is_refused(journal, prefix):
     journal.path.parent.mkdir()
     journal.path.write_text(json.dumps(HEAD | {"prefix": prefix}) + "\n")
     with pytest.raises(ValueError, match="line 1 "):
-        read(journal.path)
+        read_journal(journal.path)

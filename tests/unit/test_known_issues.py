@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.checks.catalog import checks
-from fixtures.clients.mlflow_errors import SYMPTOMS, find_common_symptom, find_symptom
+from fixtures.checks.catalog import list_checks
+from fixtures.clients.mlflow_errors import SYMPTOM_PATTERNS, find_common_symptom, find_symptom
 from fixtures.core.reasons import Symptom
-from fixtures.verdict.known_issues import ISSUES, KnownIssue, UnknownIssue, issue, judge
+from fixtures.verdict.known_issues import ISSUES, KnownIssue, UnknownIssue, find_issue, judge_known_issue
 
 ROOT = Path(__file__).resolve().parents[2]
 RACE = KnownIssue(
@@ -29,7 +29,7 @@ SOURCES = [path.read_text() for room in ("suites", "fixtures") for path in (ROOT
 def test_the_symptom_in_range_is_excused():
     """Listed with its link, no finding."""
     reason = "F07: The loser of a race logs to Default. https://example.org/1"
-    assert judge(RACE, True, SEEN, "3.10.1") == ("known-issue", reason)
+    assert judge_known_issue(RACE, True, SEEN, "3.10.1") == ("known-issue", reason)
 
 
 @pytest.mark.parametrize("version", ["3.8.9", "3.18.0", "3.18.0rc1", "", "unknown"])
@@ -37,27 +37,27 @@ def test_outside_of_the_range_either_outcome_is_unsure(version):
     """A newer MLflow may have mended it; the operator's verdict does not depend on our table."""
     entry = replace(RACE, since=None)
     for found, symptom, status in ((True, SEEN, "known-issue"), (False, None, "pass")):
-        became, reason = judge(entry, found, symptom, version)
+        became, reason = judge_known_issue(entry, found, symptom, version)
         assert (became, "not yet verified for MLflow" in reason) == (status, True)
 
 
 def test_another_finding_counts():
     """Only the symptom is excused, not the check."""
-    assert judge(RACE, True, None, "3.17.2") == ("fail", "not the symptom of known issue F07")
+    assert judge_known_issue(RACE, True, None, "3.17.2") == ("fail", "not the symptom of known issue F07")
 
 
 @pytest.mark.parametrize("entry", ISSUES, ids=lambda entry: entry.id)
 def test_an_entry_excuses_its_own_symptom_only(entry):
     """On a version on which it was verified; one with another symptom excuses nothing of this check."""
-    assert judge(entry, True, entry.symptom, entry.last)[0] == "known-issue"
+    assert judge_known_issue(entry, True, entry.symptom, entry.last)[0] == "known-issue"
     other = next(symptom for symptom in Symptom if symptom is not entry.symptom)
-    assert judge(replace(entry, symptom=other), True, entry.symptom, entry.last)[0] == "fail"
+    assert judge_known_issue(replace(entry, symptom=other), True, entry.symptom, entry.last)[0] == "fail"
 
 
 @pytest.mark.parametrize(("version", "status"), [("3.4.2", "fail"), ("3.5.0", "known-issue"), ("3.20.0", "fail")])
 def test_before_and_after_the_versions_that_have_it_the_symptom_is_a_finding(version, status):
     """An upgrade is the remedy there."""
-    assert judge(replace(RACE, fixed="3.20.0"), True, SEEN, version)[0] == status
+    assert judge_known_issue(replace(RACE, fixed="3.20.0"), True, SEEN, version)[0] == status
 
 
 def test_every_symptom_is_raised_somewhere_and_stands_in_one_entry():
@@ -76,7 +76,7 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("symptom", SYMPTOMS)
+@pytest.mark.parametrize("symptom", SYMPTOM_PATTERNS)
 def test_what_mlflow_itself_says_is_read_in_one_place(symptom):
     """Each pattern knows its own words, and one other line makes a finding of all."""
     assert find_symptom(WORDS[symptom]) is symptom
@@ -87,19 +87,19 @@ def test_what_mlflow_itself_says_is_read_in_one_place(symptom):
 
 def test_a_pass_is_noted():
     """Somebody may strike the entry."""
-    assert judge(RACE, False, None, "3.17.2") == ("pass", "known issue F07 not seen")
+    assert judge_known_issue(RACE, False, None, "3.17.2") == ("pass", "known issue F07 not seen")
 
 
 def test_unknown_ids_are_refused_with_the_known_ones():
     """A typing error would excuse nothing, silently."""
-    assert issue("F07", [RACE]) is RACE
+    assert find_issue("F07", [RACE]) is RACE
     with pytest.raises(UnknownIssue, match=r"known_issue\('F99'\): .*known_issues.py; it has F07"):
-        issue("F99", [RACE])
+        find_issue("F99", [RACE])
 
 
 def test_every_entry_has_its_check_and_its_mark():
     """An entry that matches nothing is an error, and so is a mark without an entry."""
-    marked = {c.known_issue: c.id for c in checks(ROOT) if c.known_issue is not None}
+    marked = {c.known_issue: c.id for c in list_checks(ROOT) if c.known_issue is not None}
     assert {e.id: e.check for e in ISSUES} == marked
 
 

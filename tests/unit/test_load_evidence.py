@@ -7,24 +7,24 @@ import pytest
 
 from fixtures.core.outcomes import Finding
 from fixtures.load import history_file
-from fixtures.load.assertions import nothing_refused, stored_once
-from fixtures.load.history import History, Operation, Outcome
+from fixtures.load.assertions import expect_nothing_refused, expect_stored_once
+from fixtures.load.history import History, LoadOperation, RequestOutcome
 from fixtures.stack import Stack
 
 ROWS = [(f"run-{n}", "loss", n, float(n), 1000 + n) for n in range(9)]
 
 
 def done(n, **changed):
-    sent = Operation(n, 0, "runs/log-batch", (ROWS[n],), 50.0, 50.1, 50.25, Outcome.OK, 200, "", b"{}")
+    sent = LoadOperation(n, 0, "runs/log-batch", (ROWS[n],), 50.0, 50.1, 50.25, RequestOutcome.OK, 200, "", b"{}")
     return sent._replace(**changed)
 
 
 @pytest.fixture
 def kept(tmp_path):
     """A history of nine requests, one of them refused, with its file."""
-    refused = done(8, outcome=Outcome.REFUSED, status=400, message="the password is s3cretword")
+    refused = done(8, outcome=RequestOutcome.REFUSED, status=400, message="the password is s3cretword")
     history = History((*map(done, range(8)), refused), {"runs/log-batch": 10})
-    return replace(history, file=history_file.write(history, tmp_path / "report", "burst", ["s3cretword"]))
+    return replace(history, file=history_file.write_history(history, tmp_path / "report", "burst", ["s3cretword"]))
 
 
 def lines(path):
@@ -49,7 +49,7 @@ def test_what_a_server_said_is_free_of_secrets(kept):
 
 def test_a_finding_names_the_file_and_the_file_lists_everything(kept):
     with pytest.raises(Finding) as found:
-        stored_once("batches", kept, [])
+        expect_stored_once("batches", kept, [])
     assert "8 lost: " in found.value.seen and found.value.seen.endswith("(each in history-burst-1.jsonl)")
     judged = lines(kept.file)[-1]
     assert judged["judged"] == "batches" and [tuple(row) for row in judged["lost"]] == ROWS[:8]
@@ -60,15 +60,15 @@ def test_a_refusal_names_the_file_too(kept):
         backend="external", ours=False, mlflow_uri="http://127.0.0.1:1", versions={}, capabilities=frozenset()
     )
     with pytest.raises(Finding, match=r"1 of 10 refused \(each in history-burst-1.jsonl\): 1 × 400"):
-        nothing_refused("one client", kept, stack)
+        expect_nothing_refused("one client", kept, stack)
 
 
 def test_a_second_load_of_the_same_checks_has_a_file_of_its_own(kept, tmp_path):
-    second = history_file.write(kept, tmp_path / "report", "burst")
+    second = history_file.write_history(kept, tmp_path / "report", "burst")
     assert [kept.file.name, second.name] == ["history-burst-1.jsonl", "history-burst-2.jsonl"]
 
 
 def test_what_is_right_adds_nothing(kept):
     before = kept.file.read_text()
-    stored_once("batches", kept, ROWS[:8])
+    expect_stored_once("batches", kept, ROWS[:8])
     assert kept.file.read_text() == before

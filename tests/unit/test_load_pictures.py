@@ -4,8 +4,8 @@ import pytest
 
 from fixtures.core.figures import Figure, Series
 from fixtures.core.plain_data import from_plain, to_plain
-from fixtures.load.latency import Measured, Spread
-from fixtures.load.load_charts import bend, knee, ladder, percentiles, throughput
+from fixtures.load.latency import LatencySpread, MeasuredLoad
+from fixtures.load.load_charts import chart_latency, chart_throughput, client_ladder, describe_knee, find_knee
 
 
 def saturating(clients, most=100.0, half=4.0):
@@ -27,21 +27,21 @@ def saturating(clients, most=100.0, half=4.0):
     ],
 )
 def test_the_knee_is_where_more_clients_add_little(points, found):
-    seen = knee(points)
+    seen = find_knee(points)
     assert (seen and seen[0]) == found
 
 
 def test_the_knee_does_not_depend_on_the_units():
     points = [saturating(n) for n in (1, 4, 16, 40, 80)]
-    assert knee([(10 * x, y / 1000) for x, y in points]) == pytest.approx((160, knee(points)[1] / 1000))
+    assert find_knee([(10 * x, y / 1000) for x, y in points]) == pytest.approx((160, find_knee(points)[1] / 1000))
 
 
 def test_of_clients_beyond_the_knee_that_get_nothing_done_no_wait_is_known():
-    assert bend([(1, 50), (4, 190), (40, 0)]).endswith("40 clients do 0 times as much.")
+    assert describe_knee([(1, 50), (4, 190), (40, 0)]).endswith("40 clients do 0 times as much.")
 
 
 def test_throughput_says_where_the_knee_is():
-    found = throughput("spread", "Goodput", {40: 202.0, 1: 50.0, 16: 200.0, 4: 190.0})
+    found = chart_throughput("spread", "Goodput", {40: 202.0, 1: 50.0, 16: 200.0, 4: 190.0})
     assert found.series[0].points == ((1.0, 50.0), (4.0, 190.0), (16.0, 200.0), (40.0, 202.0))
     assert "4 clients and 190/s" in found.note
     assert (
@@ -49,7 +49,7 @@ def test_throughput_says_where_the_knee_is():
         == "The knee lies at 4 clients and 190/s; 40 clients do 1.1 times as much and wait 9.4 times as long."
     )
     assert found.series[1:] == (Series("knee", ((4.0, 190.0),)),)
-    straight = throughput("spread", "Goodput", {1: 50.0})
+    straight = chart_throughput("spread", "Goodput", {1: 50.0})
     assert "No knee" in straight.note and len(straight.series) == 1
 
 
@@ -58,23 +58,29 @@ def test_throughput_says_where_the_knee_is():
     [(0, []), (19, [100]), (20, [50, 100]), (200, [50, 75, 90, 95, 100]), (1000, [50, 75, 90, 95, 99, 100])],
 )
 def test_a_percentile_is_drawn_where_ten_samples_lie_beyond_it(count, shown):
-    assert [p for p, _ in ladder(Spread(n / 1000 for n in range(1, count + 1)))] == shown
+    assert [p for p, _ in client_ladder(LatencySpread(n / 1000 for n in range(1, count + 1)))] == shown
 
 
 def measured(latency, lag):
-    return Measured(Spread(latency), Spread([0.01] * 30), Spread(lag), 30)
+    return MeasuredLoad(LatencySpread(latency), LatencySpread([0.01] * 30), LatencySpread(lag), 30)
 
 
 def test_what_has_no_percentile_is_named_and_no_line():
-    found = percentiles("mixed", "Latency", {"few": measured([0.1] * 19, [0.0]), "none": Measured()}, open_loop=True)
+    found = chart_latency(
+        "mixed", "Latency", {"few": measured([0.1] * 19, [0.0]), "none": MeasuredLoad()}, open_loop=True
+    )
     assert found.series == ()
     assert "Too few requests for a percentile: few (19, max 100 ms)." in found.note and "none" not in found.note
 
 
 def test_void_latency_is_not_drawn():
-    costs = {"good": measured([0.02] * 30, [0.0] * 30), "late": measured([0.02] * 30, [0.5] * 30), "none": Measured()}
-    found = percentiles("mixed", "Latency", costs, open_loop=True)
+    costs = {
+        "good": measured([0.02] * 30, [0.0] * 30),
+        "late": measured([0.02] * 30, [0.5] * 30),
+        "none": MeasuredLoad(),
+    }
+    found = chart_latency("mixed", "Latency", costs, open_loop=True)
     assert [s.label for s in found.series] == ["good", "good, service time", "late, service time"]
     assert "latency is void: late" in found.note
     assert from_plain(Figure, to_plain(found)) == found
-    assert len(percentiles("fleet", "Latency", {"good": costs["good"]}, open_loop=False).series) == 1
+    assert len(chart_latency("fleet", "Latency", {"good": costs["good"]}, open_loop=False).series) == 1

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from fixtures.load.engine import Target, drive
+from fixtures.load.engine import LoadTarget, drive_load
 from tests.unit.told_server import serving, writes
 
 
@@ -39,11 +39,11 @@ def test_tls_is_verified_as_the_session_says(certificate):
     tls.load_cert_chain(certificate)
     session.trust_env = False
     with serving(tls=tls) as server:
-        assert "CERTIFICATE_VERIFY_FAILED" in drive(Target.of(server.uri), [writes(2)]).refused[0].message
+        assert "CERTIFICATE_VERIFY_FAILED" in drive_load(LoadTarget.of(server.uri), [writes(2)]).refused[0].message
         session.verify = certificate
-        assert len(drive(Target.of(server.uri, session), [writes(2)]).ok) == 2
+        assert len(drive_load(LoadTarget.of(server.uri, session), [writes(2)]).ok) == 2
         session.verify = False
-        assert len(drive(Target.of(server.uri, session), [writes(2)]).ok) == 2
+        assert len(drive_load(LoadTarget.of(server.uri, session), [writes(2)]).ok) == 2
 
 
 def test_a_proxy_is_asked_for_a_tunnel_to_a_server_with_tls(certificate):
@@ -52,7 +52,7 @@ def test_a_proxy_is_asked_for_a_tunnel_to_a_server_with_tls(certificate):
     with serving(tls=tls) as server, tunnelling() as (proxy, asked):
         session = requests.Session()
         session.verify, session.proxies, session.trust_env = certificate, {"https": proxy}, False
-        assert len(drive(Target.of(server.uri, session), [writes(3)]).ok) == 3
+        assert len(drive_load(LoadTarget.of(server.uri, session), [writes(3)]).ok) == 3
     port = server.uri.rpartition(":")[2]
     assert [line.split()[:2] for line in asked] == [[b"CONNECT", f"127.0.0.1:{port}".encode()]]
     assert b"Proxy-Authorization: Basic " + base64.b64encode(b"ann:secret") in asked[0]

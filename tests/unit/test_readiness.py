@@ -2,17 +2,24 @@
 
 import pytest
 
-from fixtures.verdict.records import Phase, Raised, Record, Status
-from fixtures.verdict.verdict import area_of, case_record, check_id, classify, merge, verdict
+from fixtures.verdict.records import CheckRecord, Phase, Raised, Status
+from fixtures.verdict.verdict import (
+    area_of_check,
+    classify_phase,
+    merge_cases,
+    reach_verdict,
+    record_case,
+    strip_parameters,
+)
 
 
 def record(status, name="a", **more):
-    return Record(id=f"suites/health/test_x.py::test_{name}", area="health", status=Status(status), **more)
+    return CheckRecord(id=f"suites/health/test_x.py::test_{name}", area="health", status=Status(status), **more)
 
 
 def judged(*records, **more):
     given = {"total_default": len(records), "selected": len(records), "doors": ("sql", "s3")} | more
-    return verdict(records, **given)
+    return reach_verdict(records, **given)
 
 
 def phase(when, status=None, **more):
@@ -41,41 +48,44 @@ def phase(when, status=None, **more):
 )
 def test_what_was_raised_becomes_a_status(when, raised, status):
     """Only what the server did is a finding; what we could not find out is not checked."""
-    found, reason = classify(when, raised, "Error", "why")
+    found, reason = classify_phase(when, raised, "Error", "why")
     assert found == status
     assert ("why" in reason) is (status != "fail")
 
 
 def test_setup_and_teardown_that_go_well_say_nothing():
     """Only a call that passed proves the claim."""
-    assert classify("setup", None) == (None, "")
-    assert classify("call", None) == (Status.PASS, "")
-    assert classify("call", Raised.UNEXPECTED, "OSError") == (Status.NOT_CHECKED, "unexpected OSError: no message")
+    assert classify_phase("setup", None) == (None, "")
+    assert classify_phase("call", None) == (Status.PASS, "")
+    assert classify_phase("call", Raised.UNEXPECTED, "OSError") == (
+        Status.NOT_CHECKED,
+        "unexpected OSError: no message",
+    )
 
 
 def test_teardown_never_hides_the_call():
     """A finding stays a finding when its tear-down fails too."""
     after = phase("teardown", "not-checked", reason="tear-down failed: X")
-    found = case_record("suites/a/t.py::t", "", [phase("setup"), phase("call", "fail", what="w"), after])
+    found = record_case("suites/a/t.py::t", "", [phase("setup"), phase("call", "fail", what="w"), after])
     assert (found.status, found.what, found.notes) == (Status.FAIL, "w", ("tear-down failed: X",))
 
 
 def test_teardown_failure_after_a_pass_is_owed():
     """A check that could not clean up may have disturbed others."""
     after = phase("teardown", "not-checked", reason="tear-down failed: X")
-    found = case_record("suites/a/t.py::t", "", [phase("setup"), phase("call", "pass"), after])
+    found = record_case("suites/a/t.py::t", "", [phase("setup"), phase("call", "pass"), after])
     assert (found.status, found.reason, found.proven) == (Status.NOT_CHECKED, "tear-down failed: X", "")
 
 
 def test_time_is_setup_and_call():
     """The clean-up is not the server's time."""
-    found = case_record("suites/a/t.py::t", "", [phase("setup"), phase("call", "pass"), phase("teardown")])
+    found = record_case("suites/a/t.py::t", "", [phase("setup"), phase("call", "pass"), phase("teardown")])
     assert (found.seconds, found.proven, found.phase) == (2.0, "api", "")
 
 
 def test_a_case_without_its_call_has_no_end():
     """A set-up alone says nothing."""
-    assert case_record("suites/a/t.py::t", "", [phase("setup")]) is None
+    assert record_case("suites/a/t.py::t", "", [phase("setup")]) is None
 
 
 @pytest.mark.parametrize(
@@ -90,23 +100,23 @@ def test_a_case_without_its_call_has_no_end():
 )
 def test_the_worst_case_counts(statuses, merged):
     """Parametrised cases are one check."""
-    assert merge([record(s) for s in statuses]).status == merged
+    assert merge_cases([record(s) for s in statuses]).status == merged
 
 
 def test_merging_keeps_what_the_other_cases_said():
     """The first of the worst speaks; its fellows are named, with their facts."""
     first = record("fail", what="n 2", expected="1", seen="2", cases=("2",), seconds=1, proven="api")
     second = record("fail", what="n 3", expected="1", seen="3", cases=("3",), seconds=2, proven="api+sql")
-    found = merge([record("pass", proven="api+sql", seconds=1), first, second])
+    found = merge_cases([record("pass", proven="api+sql", seconds=1), first, second])
     assert (found.seen, found.cases, found.seconds, found.proven) == ("2", ("2", "3"), 4, "api")
     assert found.notes == ("fail [3]: n 3: expected 1, seen 3",)
 
 
 def test_ids_and_areas_come_from_node_ids():
     """Parameters may hold any character; xdist may add a group."""
-    assert check_id("suites/ui/test_x.py::test_y[a::b[c]]@g") == "suites/ui/test_x.py::test_y"
-    assert check_id("suites/ui/test_x.py::test_y@g") == "suites/ui/test_x.py::test_y"
-    assert (area_of("suites/ui/test_x.py::test_y"), area_of("suites/test_x.py::test_y")) == ("ui", "")
+    assert strip_parameters("suites/ui/test_x.py::test_y[a::b[c]]@g") == "suites/ui/test_x.py::test_y"
+    assert strip_parameters("suites/ui/test_x.py::test_y@g") == "suites/ui/test_x.py::test_y"
+    assert (area_of_check("suites/ui/test_x.py::test_y"), area_of_check("suites/test_x.py::test_y")) == ("ui", "")
 
 
 LADDER = [

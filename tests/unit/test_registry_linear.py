@@ -8,16 +8,16 @@ import threading
 import pytest
 
 from fixtures.core.outcomes import Finding
-from fixtures.registry.concurrent import possible, race
-from fixtures.registry.linearizability import Operation, judge
+from fixtures.registry.concurrent import expect_possible, race_registry
+from fixtures.registry.linearizability import RegistryOperation, judge_history
 
 
 def w(value, start, end=math.inf):
-    return Operation(True, value, start, end)
+    return RegistryOperation(True, value, start, end)
 
 
 def r(value, start, end):
-    return Operation(False, value, start, end)
+    return RegistryOperation(False, value, start, end)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def r(value, start, end):
 )
 def test_what_a_register_can_show(history):
     for order in itertools.permutations(history[:4]):
-        assert judge([*order, *history[4:]], "1") is None
+        assert judge_history([*order, *history[4:]], "1") is None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_a_register_can_show(history):
 )
 def test_what_it_cannot_show(history, read, allowed):
     """The read that shows it, and what it could have shown."""
-    found = judge(history, "1")
+    found = judge_history(history, "1")
     assert (found.read.value, found.possible) == (read, allowed)
 
 
@@ -81,8 +81,8 @@ def test_it_agrees_with_brute_force():
         for _ in range(dice.randint(1, 6)):
             start = dice.randint(0, 8)
             end = start + dice.randint(0, 5) + 0.5
-            history.append(Operation(dice.random() < 0.5, dice.choice("123"), start, end))
-        verdicts.append(judge(history, "1") is None)
+            history.append(RegistryOperation(dice.random() < 0.5, dice.choice("123"), start, end))
+        verdicts.append(judge_history(history, "1") is None)
         assert verdicts[-1] == explained(history, "1"), history
     assert 200 < sum(verdicts) < 1300
 
@@ -90,8 +90,8 @@ def test_it_agrees_with_brute_force():
 def test_a_long_history_is_judged():
     """Thousands of operations of a handful of clients: the search looks only at what is under way."""
     history = [w(str(n), n, n + 0.9) for n in range(2000)] + [r(str(n), n + 0.1, n + 1.5) for n in range(2000)]
-    assert judge(history, "none") is None
-    assert judge([*history, r("1998", 2005, 2006)], "none").possible == ("1999",)
+    assert judge_history(history, "none") is None
+    assert judge_history([*history, r("1998", 2005, 2006)], "none").possible == ("1999",)
 
 
 class Cell:
@@ -107,17 +107,17 @@ class Cell:
 
 def test_a_race_on_a_register_is_possible():
     cell = Cell()
-    history = race([["2", "3"], ["4"]], cell.write, lambda: cell.value, readers=2)
+    history = race_registry([["2", "3"], ["4"]], cell.write, lambda: cell.value, readers=2)
     assert sorted(o.value for o in history if o.writes) == ["2", "3", "4"]
     assert sum(not o.writes for o in history) >= 2
-    possible("cell", history, "1")
+    expect_possible("cell", history, "1")
 
 
 def test_a_write_that_is_not_stored_is_found():
     cell = Cell(forgets=("3",))
-    history = race([["2", "3"]], cell.write, lambda: cell.value, readers=1)
+    history = race_registry([["2", "3"]], cell.write, lambda: cell.value, readers=1)
     with pytest.raises(Finding, match=r"@x \(a read of \d+ ms\): expected 3, .* seen 2"):
-        possible("@x", history, "1")
+        expect_possible("@x", history, "1")
 
 
 def refuse(*value):
@@ -128,5 +128,5 @@ def refuse(*value):
 def test_an_error_ends_the_race(write, read):
     """Of a writer or a reader: it is raised, and no thread is left."""
     with pytest.raises(Finding):
-        race([["2"], ["3"]], write, read, readers=2)
+        race_registry([["2"], ["3"]], write, read, readers=2)
     assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]

@@ -11,8 +11,8 @@ import pytest
 from fixtures.config.readers import Walk
 from fixtures.core.outcomes import Finding, NotProven
 from fixtures.registry import state_machine, trail
-from fixtures.registry.expected import Version
-from fixtures.registry.state_machine import Ground, walk
+from fixtures.registry.expected import ExpectedVersion
+from fixtures.registry.state_machine import WalkGround, walk_registry
 
 
 class Registry:
@@ -23,7 +23,7 @@ class Registry:
 
     def register(self, entry, folder):
         number = int(folder.removeprefix("v"))
-        entry.versions[number] = Version("run", folder)
+        entry.versions[number] = ExpectedVersion("run", folder)
         return number
 
     def stage(self, *words, archive):
@@ -50,7 +50,7 @@ class Client:
 
 def ground(registry):
     numbers = itertools.count(1)
-    made = Ground(Client(), registry, "run", "s3://x", lambda word: f"rdy-0-{word}-{next(numbers)}")
+    made = WalkGround(Client(), registry, "run", "s3://x", lambda word: f"rdy-0-{word}-{next(numbers)}")
     return SimpleNamespace(made=made)
 
 
@@ -60,7 +60,7 @@ def test_equal_seeds_take_equal_steps(tmp_path, monkeypatch):
     seen = []
     for seed in (1, 1, 2):
         registry = Registry()
-        done = walk(ground(registry).made, Walk(60, seed))
+        done = walk_registry(ground(registry).made, Walk(60, seed))
         assert done.steps == 60
         seen.append(registry.seen)
     assert seen[0] == seen[1] != seen[2]
@@ -70,19 +70,19 @@ def test_equal_seeds_take_equal_steps(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("asked", "taken"), [(1, 1), (7, 7), (16, 30), (100, 105)])
 def test_as_many_steps_as_asked(asked, taken):
     """Rounded up to whole walks."""
-    assert walk(ground(Registry()).made, Walk(asked)).steps == taken
+    assert walk_registry(ground(Registry()).made, Walk(asked)).steps == taken
 
 
 def test_every_operation_is_taken(monkeypatch):
     """In a walk of a few hundred steps; and the default one takes most of them."""
-    every, kinds = {kind.act.__name__ for kind in state_machine.STEPS}, {}
+    every, kinds = {kind.act.__name__ for kind in state_machine.WALK_STEPS}, {}
     for length in (400, Walk().steps):
         taken = kinds[length] = set()
-        note = [replace(kind, act=partial(noting, kind.act, taken)) for kind in state_machine.STEPS]
-        for one, kind in zip(note, state_machine.STEPS, strict=True):
+        note = [replace(kind, act=partial(noting, kind.act, taken)) for kind in state_machine.WALK_STEPS]
+        for one, kind in zip(note, state_machine.WALK_STEPS, strict=True):
             one.act.__name__ = kind.act.__name__
-        monkeypatch.setattr(state_machine, "STEPS", note)
-        walk(ground(Registry()).made, Walk(length, Walk().seed))
+        monkeypatch.setattr(state_machine, "WALK_STEPS", note)
+        walk_registry(ground(Registry()).made, Walk(length, Walk().seed))
     assert kinds[400] == every
     assert len(kinds[Walk().steps]) >= len(every) - 3, every - kinds[Walk().steps]
 
@@ -96,7 +96,7 @@ def test_a_finding_comes_with_the_fewest_steps():
     """Expected, seen and remedy are those of the step that failed; the steps are minimal and named."""
     registry = Registry(lambda entry: "a lie" if entry.aliases.get("champion") and len(entry.versions) > 1 else None)
     with pytest.raises(Finding) as found:
-        walk(ground(registry).made, Walk(300, 3))
+        walk_registry(ground(registry).made, Walk(300, 3))
     one = found.value
     assert (one.expected, one.seen, one.remedy) == ("all", "a lie", "mend it")
     assert "after 4 steps: create walk-" in one.what
@@ -109,7 +109,7 @@ def test_a_step_that_raises_is_named():
     registry = Registry()
     registry.gone = lambda name: (_ for _ in ()).throw(Finding("gone", "no", "yes"))
     with pytest.raises(Finding, match=r"gone; after 2 steps: create walk-\d+; rename: expected no"):
-        walk(ground(registry).made, Walk(300, 3))
+        walk_registry(ground(registry).made, Walk(300, 3))
 
 
 @pytest.mark.parametrize("error", [NotProven("no answer"), pytest.fail.Exception("Timeout"), KeyboardInterrupt()])
@@ -123,7 +123,7 @@ def test_another_error_ends_the_walk_at_once(error):
             raise error
 
     with pytest.raises(type(error)) as raised:
-        walk(ground(Registry(wrong)).made, Walk(300))
+        walk_registry(ground(Registry(wrong)).made, Walk(300))
     assert raised.value is error
     assert len(seen) == 1
 
@@ -133,5 +133,5 @@ def test_shortening_ends_in_time(monkeypatch):
     monkeypatch.setattr(trail, "SHORTEN_SECONDS", 0)
     registry = Registry(lambda entry: "a lie" if len(entry.versions) > 2 else None)
     with pytest.raises(Finding, match="a lie"):
-        walk(ground(registry).made, Walk(300, 3))
+        walk_registry(ground(registry).made, Walk(300, 3))
     assert len([1 for line in registry.seen if line.count("Version(") > 2]) <= 2

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from fixtures.core.figures import Figure, Series
-from fixtures.report.markdown import markdown
+from fixtures.report.markdown import render_markdown
 from fixtures.report.report import Leftover, Report, Scope, Spent, Timings, read_report, to_json
 from fixtures.report.sections import group_by_reason, make_page
-from fixtures.report.terminal import WIDTH, terminal
+from fixtures.report.terminal import TERMINAL_WIDTH, render_terminal
 from fixtures.report.writers import WRITERS, clear_files, write_files
-from fixtures.verdict.records import Record, Status
+from fixtures.verdict.records import CheckRecord, Status
 from fixtures.verdict.verdict import Verdict
 from tests.unit.report_project import DEMAND, SUITE, Project
 
@@ -215,13 +215,15 @@ def test_other_runs_keep_their_codes(project):
 
 def test_the_terminal_fits_its_width(whole):
     """Only the verdict's line may be longer."""
-    lines = ["".join(piece for piece, _ in line) for line in terminal(read_report(whole[0].text()), where="reports")]
-    assert max(map(len, lines[:-1])) <= WIDTH
+    lines = [
+        "".join(piece for piece, _ in line) for line in render_terminal(read_report(whole[0].text()), where="reports")
+    ]
+    assert max(map(len, lines[:-1])) <= TERMINAL_WIDTH
 
 
 def test_markdown_says_the_same(whole):
     """One row a check, every finding, and text that becomes no markup."""
-    page = markdown(make_page(read_report(whole[0].text())))
+    page = render_markdown(make_page(read_report(whole[0].text())))
     assert page.startswith("# NOT READY\n")
     assert page.count("\n| client |") == len(EXPECTED)
     assert page.count("\n- **Remedy:**") == 2
@@ -257,7 +259,7 @@ def test_a_report_is_read_back_as_it_was():
     """Also what this sample lacks: a failed start, residue, what was spent, a figure."""
     figure = Figure("one", "growth", "A title", "x", "y", (Series("a", ((1, 2.5),)),))
     left = Leftover(("1",), ("r",), (), 2, 3, ("model m: 500",), None, "gc-abc.sh")
-    record = Record("suites/client/test_a.py::test_a", "client", Status.OUT_OF_SCOPE, lacks=("sql",))
+    record = CheckRecord("suites/client/test_a.py::test_a", "client", Status.OUT_OF_SCOPE, lacks=("sql",))
     made = Report(
         Verdict("NOT PROVEN", "NOT PROVEN: no answer", 7), "abc", "2026-01-01T00:00:00+00:00", "later", None, ("a",),
         "no answer", Scope(1, 2, ("sql",), {"s3": 1}), {Status.PASS: 0}, Timings(canary=0.5, tear_down=1.5, total=2.0),
@@ -281,7 +283,8 @@ def test_a_report_is_read_back_as_it_was():
 def test_the_same_reason_is_said_once():
     """Of a lost server: forty checks, one heading."""
     checks = [
-        Record(f"suites/a/test_a.py::test_{n}", "a", Status.NOT_CHECKED, reason="the server was lost") for n in range(6)
+        CheckRecord(f"suites/a/test_a.py::test_{n}", "a", Status.NOT_CHECKED, reason="the server was lost")
+        for n in range(6)
     ]
     (card,) = group_by_reason(checks)
     assert (card.number, card.title) == ("NOT CHECKED (6)", "the server was lost")

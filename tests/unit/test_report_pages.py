@@ -6,12 +6,12 @@ import struct
 
 import pytest
 
-from fixtures.core.figures import KINDS, Figure, Series, numbers
+from fixtures.core.figures import FIGURE_KINDS, Figure, Series, tabulate_figure
 from fixtures.core.plain_data import from_plain, to_plain
 from fixtures.report import __main__ as again
-from fixtures.report.figures_charts import nines, png
-from fixtures.report.html import html
-from fixtures.report.markdown import markdown
+from fixtures.report.figures_charts import draw_figure, scale_percentile
+from fixtures.report.html import render_html
+from fixtures.report.markdown import render_markdown
 from fixtures.report.report import read_report
 from fixtures.report.sections import make_page
 from tests.unit.report_project import Project
@@ -45,10 +45,10 @@ def made(kind, series=None):
     return Figure("one", kind, "A title", "x", "y", SAMPLES[kind] if series is None else series, "a note")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FIGURE_KINDS)
 @pytest.mark.parametrize("empty", [False, True], ids=["measured", "empty"])
 def test_every_kind_becomes_a_picture(kind, empty):
-    data = png(made(kind, (Series("none", ()),) if empty else None))
+    data = draw_figure(made(kind, (Series("none", ()),) if empty else None))
     assert data.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", data[16:24])
     assert width == 960 and 100 < height <= 540
@@ -56,12 +56,12 @@ def test_every_kind_becomes_a_picture(kind, empty):
 
 def test_a_picture_shows_what_was_measured():
     one, other = made("growth"), made("growth", (Series("search", ((10, 0.01), (1000, 0.5))),))
-    assert png(one) == png(one)
-    assert png(one) != png(other)
+    assert draw_figure(one) == draw_figure(one)
+    assert draw_figure(one) != draw_figure(other)
 
 
 def test_percentiles_stand_as_in_hdr_plots():
-    assert [round(nines(p), 6) for p in (50, 90, 99, 99.9)] == [2, 10, 100, 1000]
+    assert [round(scale_percentile(p), 6) for p in (50, 90, 99, 99.9)] == [2, 10, 100, 1000]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("A b", "growth"), ("a/b", "growth"), ("a", "pie")])
@@ -73,8 +73,8 @@ def test_a_figure_that_cannot_be_shown_is_refused(name, kind):
 def test_data_is_a_figure_again():
     one = made("intervals")
     assert from_plain(Figure, json.loads(json.dumps(to_plain(one)))) == one
-    assert numbers(one)[0] == ("series", "x", "y", "low", "high")
-    assert numbers(one)[1][0] == ("log-batch", "1.1", "0", "1.05", "1.16")
+    assert tabulate_figure(one)[0] == ("series", "x", "y", "low", "high")
+    assert tabulate_figure(one)[1][0] == ("log-batch", "1.1", "0", "1.05", "1.16")
 
 
 @pytest.fixture(scope="module", params=[(), ("-n", "2")], ids=["alone", "n2"])
@@ -108,8 +108,8 @@ def test_pages_are_made_anew_from_the_document(told, capsys):
     assert again.main([str(told)]) == 0
     assert [(told / name).read_bytes() for name in names] == before
     page = make_page(read_report((told / "readiness.json").read_text()))
-    assert markdown(page).encode() == before[0]
-    assert html(page, {}).count("<img") == 0
+    assert render_markdown(page).encode() == before[0]
+    assert render_html(page, {}).count("<img") == 0
 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"schema_version": 99}', "[]", "nonsense"])

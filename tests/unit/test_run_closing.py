@@ -20,7 +20,7 @@ def test_only_a_start_that_is_waited_for_fails_the_run(tmp_path, monkeypatch, er
     def fail(settings):
         raise error
 
-    monkeypatch.setattr(owner_module, "choose", fail)
+    monkeypatch.setattr(owner_module, "choose_backend", fail)
     run = Run(tmp_path, Settings(), home=tmp_path)
     owner = RunOwner(run, closing=closing)
     owner.bring_up()

@@ -22,14 +22,14 @@ def migration(revision, down):
 
 def test_known_release_has_its_head():
     """The release that we pin, and a rebuild of it, expect the revision that its wheel ships."""
-    assert schema_heads.head_for("3.17.2") == "dc11669786a5"
-    assert schema_heads.head_for("3.17.2+x") == "dc11669786a5"
+    assert schema_heads.find_head_for("3.17.2") == "dc11669786a5"
+    assert schema_heads.find_head_for("3.17.2+x") == "dc11669786a5"
 
 
 @pytest.mark.parametrize("version", ["99.0.0", "3.17.2rc1", "3.17.2.dev0", "3.17.2.dev0+x", "unknown", ""])
 def test_unknown_release_has_none(version):
     """Nothing is guessed for releases that are not in the file."""
-    assert schema_heads.head_for(version) is None
+    assert schema_heads.find_head_for(version) is None
 
 
 def test_head_of_a_line():
@@ -68,7 +68,7 @@ def test_releases_wanted():
 
 def test_the_file_is_well_formed():
     """Each entry is a final release with a revision; oldest first, from 2.16.0."""
-    heads = schema_heads.known_heads()
+    heads = schema_heads.load_known_heads()
     versions = [Version(v) for v in heads]
     assert versions == sorted(versions)
     assert str(versions[0]) == tool.FIRST_RELEASE
@@ -82,4 +82,4 @@ def test_the_installed_mlflow_agrees():
     spec = importlib.util.find_spec("mlflow")
     folder = Path(spec.origin).parents[1] / tool.MIGRATIONS
     shipped = tool.find_head(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
-    assert schema_heads.head_for(importlib.metadata.version("mlflow")) == shipped
+    assert schema_heads.find_head_for(importlib.metadata.version("mlflow")) == shipped

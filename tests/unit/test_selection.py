@@ -2,8 +2,8 @@
 
 import pytest
 
-from fixtures.checks.catalog import checks
-from fixtures.checks.selection import Permission, Withheld, asked_for, below_suites, chosen
+from fixtures.checks.catalog import list_checks
+from fixtures.checks.selection import Permission, Withheld, choose_checks_by_name, is_area_named, list_suite_paths
 from fixtures.core.files import ROOT
 
 OURS = Permission(full=True)
@@ -56,13 +56,13 @@ def test_the_rest_is_as_the_operator_allows(allowed, area, marks, why):
 )
 def test_load_is_asked_for_by_its_path_or_its_mark(paths, expression, asked, monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert asked_for("load", paths, expression) is asked
+    assert is_area_named("load", paths, expression) is asked
 
 
 def test_paths_count_from_where_the_command_was_given(monkeypatch):
     monkeypatch.chdir(ROOT / "suites")
-    assert asked_for("load", ["load"], "")
-    assert below_suites(["load", "health/test_canary.py::test_x", "."]) == [
+    assert is_area_named("load", ["load"], "")
+    assert list_suite_paths(["load", "health/test_canary.py::test_x", "."]) == [
         "suites/load/",
         "suites/health/test_canary.py::test_x",
         "suites/",
@@ -71,15 +71,15 @@ def test_paths_count_from_where_the_command_was_given(monkeypatch):
 
 def test_what_is_chosen_is_what_paths_marks_and_permission_leave(monkeypatch):
     monkeypatch.chdir(ROOT)
-    catalog = checks(ROOT)
+    catalog = list_checks(ROOT)
 
     def areas(allowed, paths, expression=""):
-        return {check.area for check in chosen(catalog, allowed, paths, expression)}
+        return {check.area for check in choose_checks_by_name(catalog, allowed, paths, expression)}
 
     assert areas(DEFAULT, ["suites"]) == {"health", "client", "integration", "registry"}
     assert areas(DEFAULT, ["suites"], "registry") == {"registry"}
     assert areas(READING, ["suites"]) == {"health"}
     assert areas(DEFAULT, ["suites/client", "suites/registry/"]) == {"client", "registry"}
     assert areas(LOAD, ["suites"], "load or health") == {"load", "health"}
-    file = {check.id for check in chosen(catalog, DEFAULT, ["suites/client/test_runs.py"], "")}
+    file = {check.id for check in choose_checks_by_name(catalog, DEFAULT, ["suites/client/test_runs.py"], "")}
     assert file == {c.id for c in catalog if c.id.startswith("suites/client/test_runs.py::")} != set()

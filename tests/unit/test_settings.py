@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from fixtures.config.environment import cleanse, joined
+from fixtures.config.environment import cleanse_environment, join_options
 from fixtures.config.readers import Walk, refuse_unwritable
-from fixtures.config.settings import OPTIONS, Settings, Usage, passwords, redact_uri, resolve
+from fixtures.config.settings import OPTIONS, Settings, Usage, find_passwords, redact_uri, resolve_settings
 from fixtures.core.files import ROOT
 from fixtures.core.handover import load_record, save_record
 from fixtures.load.plugin import refuse_bad_files
@@ -16,7 +16,7 @@ EXTERNAL = {"stack": "external", "mlflow-uri": "http://given:5000"}
 
 
 def settings(tmp_path, environ=(), words=(), **given):
-    return resolve({k.replace("_", "-"): v for k, v in given.items()}, dict(environ), tmp_path, words)
+    return resolve_settings({k.replace("_", "-"): v for k, v in given.items()}, dict(environ), tmp_path, words)
 
 
 def test_the_command_line_comes_before_the_variable_before_the_well_known_one(tmp_path):
@@ -86,7 +86,7 @@ def test_stray_variables_aim_at_nothing(tmp_path):
 )
 def test_what_is_refused(tmp_path, given, words):
     with pytest.raises(Usage) as caught:
-        resolve(given, {}, tmp_path)
+        resolve_settings(given, {}, tmp_path)
     assert [w for w in words if w not in str(caught.value)] == []
     assert "\n" not in str(caught.value)
 
@@ -139,7 +139,7 @@ def test_everything_secret_is_known_as_such(tmp_path):
     ],
 )
 def test_passwords_in_uris(uri, expected):
-    assert passwords(uri) == expected
+    assert find_passwords(uri) == expected
     assert not [p for p in expected if p in redact_uri(uri)]
 
 
@@ -147,7 +147,7 @@ def test_foreign_variables_are_taken_away():
     names = ["MLFLOW_RUN_ID", "_MLFLOW_X", "AWS_PROFILE", "PGHOST", "https_proxy", "READINESS_X"]
     noise = dict.fromkeys(names, "noise")
     environ = {**noise, "PATH": "/bin"}
-    cleanse(environ, "embedded")
+    cleanse_environment(environ, "embedded")
     assert not [n for n, value in environ.items() if value == "noise"]
     assert environ["PATH"] == "/bin"
     assert {"127.0.0.1", "localhost"} <= set(environ["NO_PROXY"].split(","))
@@ -156,7 +156,7 @@ def test_foreign_variables_are_taken_away():
 def test_an_external_server_keeps_what_it_is_reached_with():
     kept = dict.fromkeys(["MLFLOW_TRACKING_TOKEN", "AWS_PROFILE", "PGPASSFILE", "HTTPS_PROXY"], "kept")
     environ = kept | {"MLFLOW_TRACKING_URI": "stray", "MLFLOW_RUN_ID": "stray", "PGHOST": "stray"}
-    cleanse(environ, "external")
+    cleanse_environment(environ, "external")
     assert environ.items() >= kept.items()
     assert "stray" not in environ.values()
 
@@ -207,7 +207,7 @@ def test_an_unwritable_report_folder_is_refused(tmp_path):
 def test_options_and_values_reach_workers_as_one_word():
     given = ["suites/health", "--report-dir", "/tmp/out", "--stack=embedded", "--keep-stack", "-k", "x", "--depth"]
     expected = ("suites/health", "--report-dir=/tmp/out", "--stack=embedded", "--keep-stack", "-k", "x", "--depth")
-    assert joined(given, {"--report-dir", "--stack", "--depth"}) == expected
+    assert join_options(given, {"--report-dir", "--stack", "--depth"}) == expected
 
 
 def test_a_variable_for_another_kind_of_stack_is_not_read(tmp_path):

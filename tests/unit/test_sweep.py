@@ -10,9 +10,9 @@ import pytest
 
 from fixtures.clients.rest import RestClient
 from fixtures.config.settings import Settings
-from fixtures.guardrails.cleanup import Residue, Sweep, collisions
-from fixtures.guardrails.journal import FOLDER, PART, Entry, Journal, Noted
-from fixtures.run.sweep_command import swept
+from fixtures.guardrails.cleanup import Cleanup, Residue, find_collisions
+from fixtures.guardrails.journal import JOURNAL_FOLDER, JOURNAL_PART, Journal, JournalContent, JournalEntry
+from fixtures.run.sweep_command import sweep_journals
 
 PREFIX = "rdy-x-"
 
@@ -106,51 +106,55 @@ def server():
 
 
 def noted(server, *entries):
-    return Noted(None, "x", PREFIX, server.url, entries)
+    return JournalContent(None, "x", PREFIX, server.url, entries)
 
 
 def test_what_has_the_prefix_is_deleted_and_nothing_else(server):
-    residue = Sweep(RestClient(server.url)).clear(noted(server))
+    residue = Cleanup(RestClient(server.url)).clear(noted(server))
     assert sorted(server.deeds) == [("experiment", "1"), ("experiment", "4"), ("registered-model", "rdy-x-m")]
     assert (residue.experiments, residue.runs, residue.models, residue.left) == (("1", "4"), ("r1",), 1, ())
 
 
 def test_what_the_journal_names_is_looked_for_by_name(server):
     server.refuses |= {"experiments/search", "registered-models/search"}
-    entries = [Entry("experiment", "rdy-x-a"), Entry("model", "rdy-x-m"), Entry("experiment", "rdy-x-never-made")]
-    residue = Sweep(RestClient(server.url)).clear(noted(server, *entries))
+    entries = [
+        JournalEntry("experiment", "rdy-x-a"),
+        JournalEntry("model", "rdy-x-m"),
+        JournalEntry("experiment", "rdy-x-never-made"),
+    ]
+    residue = Cleanup(RestClient(server.url)).clear(noted(server, *entries))
     assert sorted(server.deeds) == [("experiment", "1"), ("registered-model", "rdy-x-m")]
     assert [line.partition(":")[0] for line in residue.left] == ["search for experiments", "search for models"]
 
 
 def test_a_run_of_ours_in_the_default_experiment_is_deleted_by_its_name(server):
-    residue = Sweep(RestClient(server.url)).clear(noted(server, Entry("run", "rdy-x-s")))
+    residue = Cleanup(RestClient(server.url)).clear(noted(server, JournalEntry("run", "rdy-x-s")))
     assert [deed for deed in server.deeds if deed[0] == "run"] == [("run", "r2")]
     assert residue.runs == ("r1", "r2")
 
 
 def test_where_two_databases_answer_nothing_is_deleted_by_its_id(server):
     server.second = {"1": "nightly", "4": "weekly"}
-    residue = Sweep(RestClient(server.url)).clear(noted(server))
+    residue = Cleanup(RestClient(server.url)).clear(noted(server))
     assert sorted(deed for deed in server.deeds if deed[0] == "experiment") == []
     assert any("several databases answer" in line for line in residue.left)
 
 
 def test_what_cannot_be_deleted_is_said_and_the_rest_goes_on(server):
     server.refuses.add("registered-models/delete")
-    residue = Sweep(RestClient(server.url)).clear(noted(server))
+    residue = Cleanup(RestClient(server.url)).clear(noted(server))
     assert [line for line in residue.left if "rdy-x-m" in line and "403" in line]
     assert sorted(number for kind, number in server.deeds if kind == "experiment") == ["1", "4"]
 
 
 def test_a_server_that_is_gone_leaves_everything_said(server):
-    residue = Sweep(RestClient("http://127.0.0.1:9")).clear(noted(server, Entry("model", "rdy-x-m")))
+    residue = Cleanup(RestClient("http://127.0.0.1:9")).clear(noted(server, JournalEntry("model", "rdy-x-m")))
     assert [line for line in residue.left if line.startswith("model rdy-x-m")]
 
 
 def test_names_that_only_resemble_the_prefix_are_no_collision(server):
-    assert collisions(RestClient(server.url), "rdy-x-z") == []
-    assert collisions(RestClient(server.url), PREFIX) == ["rdy-x-a", "rdy-x-m"]
+    assert find_collisions(RestClient(server.url), "rdy-x-z") == []
+    assert find_collisions(RestClient(server.url), PREFIX) == ["rdy-x-a", "rdy-x-m"]
 
 
 @pytest.mark.parametrize(
@@ -173,26 +177,26 @@ def test_there_is_a_gc_line_only_where_it_spares_the_others(left, version, line)
 def killed(tmp_path, server):
     """Settings for a sweep, and the journal of a run that was killed."""
     settings = Settings(stack="external", mlflow_uri=server.url, report_dir=tmp_path, sweep=True)
-    journal = Journal(tmp_path / FOLDER / "x.jsonl")
+    journal = Journal(tmp_path / JOURNAL_FOLDER / "x.jsonl")
     with journal.begun("x", PREFIX, server.url):
-        journal.add(Entry("experiment", "rdy-x-a"))
+        journal.add(JournalEntry("experiment", "rdy-x-a"))
     return settings, journal
 
 
 def test_a_sweep_ends_with_the_journal_gone(server, killed):
     settings, journal = killed
-    part = journal.path.with_name("y").with_suffix(PART)
+    part = journal.path.with_name("y").with_suffix(JOURNAL_PART)
     part.touch()
-    code, lines = swept(settings)
+    code, lines = sweep_journals(settings)
     assert (code, journal.path.exists(), part.exists()) == (0, False, False)
     assert "2 experiments, 1 run" in lines[0]
-    assert swept(settings)[0] == 0
+    assert sweep_journals(settings)[0] == 0
 
 
 def test_a_sweep_that_could_not_delete_all_keeps_the_journal(server, killed):
     settings, journal = killed
     server.refuses.add("experiments/delete")
-    code, lines = swept(settings)
+    code, lines = sweep_journals(settings)
     assert (code, journal.path.exists()) == (1, True)
     assert any("could not be deleted" in line for line in lines)
 
@@ -201,18 +205,18 @@ def test_a_journal_that_does_not_parse_ends_the_sweep_before_anything_is_touched
     settings, journal = killed
     with journal.path.open("a") as file:
         file.write("garbage\n")
-    code, lines = swept(settings)
+    code, lines = sweep_journals(settings)
     assert (code, len(lines), server.deeds, server.asked) == (4, 1, [], 0)
     assert "line 3 does not parse" in lines[0]
 
 
 def test_a_journal_of_a_living_run_or_of_another_server_is_left_alone(server, killed, tmp_path):
     settings, journal = killed
-    other = Journal(tmp_path / FOLDER / "z.jsonl")
+    other = Journal(tmp_path / JOURNAL_FOLDER / "z.jsonl")
     with other.begun("z", "rdy-z-", server.url):
-        code, lines = swept(replace(settings, mlflow_uri="http://other.example"))
+        code, lines = sweep_journals(replace(settings, mlflow_uri="http://other.example"))
         assert (code, journal.path.exists(), server.deeds) == (0, True, [])
         assert any("of another server" in line for line in lines)
-        code, lines = swept(settings)
+        code, lines = sweep_journals(settings)
     assert (code, other.path.exists(), journal.path.exists()) == (0, True, False)
     assert any("still going" in line for line in lines)

@@ -1,10 +1,10 @@
 """Every check is caught out by a sabotage."""
 
-from fixtures.checks.catalog import checks
+from fixtures.checks.catalog import list_checks
 from fixtures.core.files import ROOT
 from tests.sabotage.raids import PROVEN, RAIDS
 
-ALL = [check.id for check in checks(ROOT)]
+ALL = [check.id for check in list_checks(ROOT)]
 
 
 def test_every_check_is_proven():

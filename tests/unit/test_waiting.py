@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.core.waiting import NotYet, StartFailure, tail, wait_for
+from fixtures.core.waiting import NotYet, StartFailure, read_tail, wait_for
 
 
 def not_yet():
@@ -44,5 +44,5 @@ def test_the_death_of_a_process_ends_the_wait_at_once():
 
 
 def test_a_log_that_is_not_there_is_left_out(tmp_path):
-    assert tail(tmp_path / "none.log") == ""
-    assert tail(None) == ""
+    assert read_tail(tmp_path / "none.log") == ""
+    assert read_tail(None) == ""

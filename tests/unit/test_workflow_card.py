@@ -6,16 +6,16 @@ from types import SimpleNamespace
 import pytest
 
 from fixtures.workflow import card
-from fixtures.workflow.gates import Outcome, judge_metrics, judge_stability, load
-from fixtures.workflow.output import as_json
-from fixtures.workflow.versions import GATES_TAG, Version
+from fixtures.workflow.gates import GateOutcome, judge_metrics, judge_stability, load_thresholds
+from fixtures.workflow.output import to_json_text
+from fixtures.workflow.versions import GATES_TAG, ModelVersion
 
 METRICS = {"auc_roc": 0.91234, "precision": 0.74, "recall": 0.7, "alert_rate": 0.05}
 TAGS = {"mlflow.source.git.commit": "4f9c0e1d", "data_version": "sha256:abc"}
 
 
 def version(**tags):
-    return Version("fraud", "3", "r1", "Production", ("champion", "prod"), 1_700_000_000_000, tags, "models:/m-1")
+    return ModelVersion("fraud", "3", "r1", "Production", ("champion", "prod"), 1_700_000_000_000, tags, "models:/m-1")
 
 
 def run(metrics=METRICS, params=None, tags=TAGS):
@@ -27,8 +27,10 @@ def run(metrics=METRICS, params=None, tags=TAGS):
 
 def rendered(of=None, by=None, gates=None):
     by = by or run()
-    judged = judge_metrics(by.data.metrics, load()) + judge_stability(by.data.metrics, {}, load().stability)
-    return card.render(
+    judged = judge_metrics(by.data.metrics, load_thresholds()) + judge_stability(
+        by.data.metrics, {}, load_thresholds().stability
+    )
+    return card.render_card(
         of or version(), by, judged if gates is None else gates, mlflow_uri="http://mlflow.example", thresholds="t.toml"
     )
 
@@ -68,7 +70,9 @@ def test_each_gate_with_its_value_and_result():
 
 def test_no_check_is_claimed_that_was_not_made():
     """Without a gate that passed the word does not stand on the card."""
-    text = rendered(by=run(metrics={}), gates=[Outcome("stability", None, None, "x", "no version is in production")])
+    text = rendered(
+        by=run(metrics={}), gates=[GateOutcome("stability", None, None, "x", "no version is in production")]
+    )
     assert "passed" not in text
     assert "no record of gates judged at a promotion" in text
     assert not re.search(r"all .*(met|passed)|quality assurance|stable", text, re.IGNORECASE)
@@ -81,8 +85,8 @@ def test_what_is_not_recorded_is_called_so():
 
 def test_gates_at_the_promotion_are_from_the_registry():
     """Their values are those of then; a record that cannot be read is no record."""
-    record = {"for": "@champion", "at": "2026-01-01", "gates": [Outcome("auc_then", True, 0.5, ">= 0.4").record()]}
-    text = rendered(of=version(**{GATES_TAG: as_json(record)}))
+    record = {"for": "@champion", "at": "2026-01-01", "gates": [GateOutcome("auc_then", True, 0.5, ">= 0.4").record()]}
+    text = rendered(of=version(**{GATES_TAG: to_json_text(record)}))
     assert "At its promotion to @champion (2026-01-01)" in text
     assert rows(text)["auc_then"] == ["0.5000", "&gt;= 0.4", "passed"]
     for broken in ("", "[]", "{}", '{"gates": [{}], "for": "", "at": ""}'):
@@ -92,8 +96,8 @@ def test_gates_at_the_promotion_are_from_the_registry():
 def test_not_a_number_is_shown_as_such():
     """NaN in the record and in the metrics does not stop the card."""
     nan = float("nan")
-    record = {"for": "x", "at": "y", "gates": [Outcome("auc_then", False, nan, ">= 0.4").record()]}
-    text = rendered(of=version(**{GATES_TAG: as_json(record)}), by=run(metrics={"auc_roc": nan}))
+    record = {"for": "x", "at": "y", "gates": [GateOutcome("auc_then", False, nan, ">= 0.4").record()]}
+    text = rendered(of=version(**{GATES_TAG: to_json_text(record)}), by=run(metrics={"auc_roc": nan}))
     assert rows(text)["auc_then"] == ["nan", "&gt;= 0.4", "FAILED"]
     assert rows(text)["auc_roc"][2] == "FAILED"
 
@@ -114,4 +118,4 @@ def test_the_same_registry_gives_the_same_card():
 )
 def test_default_name(where, name):
     """A model's name becomes a file name without separators."""
-    assert card.default_name(Version("a/b c", "3", "", "None", (), 0, {}, ""), where) == name
+    assert card.name_card(ModelVersion("a/b c", "3", "", "None", (), 0, {}, ""), where) == name

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from fixtures.workflow import cli, tracking_server
-from fixtures.workflow.errors import NotReached, explain
+from fixtures.workflow.errors import ServerNotReached, explain_error
 
 PASSWORD = "c4nary-w0rd"
 
@@ -19,9 +19,9 @@ PASSWORD = "c4nary-w0rd"
 def clean(monkeypatch):
     """The command sets variables for its whole process; here they are put back."""
     before = dict(os.environ)
-    for name in (tracking_server.VARIABLE, *tracking_server.HIDDEN, "MLFLOW_TRACKING_USERNAME"):
+    for name in (tracking_server.URI_VARIABLE, *tracking_server.HIDDEN_VARIABLES, "MLFLOW_TRACKING_USERNAME"):
         os.environ.pop(name, None)
-    monkeypatch.setattr(tracking_server, "REACH_SECONDS", 0.5)
+    monkeypatch.setattr(tracking_server, "VERSION_SECONDS", 0.5)
     yield
     os.environ.clear()
     os.environ.update(before)
@@ -142,7 +142,7 @@ def test_another_server(status, body, says, serve, run):
 
 def test_the_variable_is_the_default_and_the_option_wins(serve, run, monkeypatch):
     (first, _), (second, seen) = serve(401, b""), serve(401, b"")
-    monkeypatch.setenv(tracking_server.VARIABLE, first)
+    monkeypatch.setenv(tracking_server.URI_VARIABLE, first)
     assert first in run("check")[2]
     assert seen == []
     assert second in run("check", "--mlflow-uri", second)[2]
@@ -153,7 +153,7 @@ def test_a_password_is_used_and_never_printed(serve, run):
     url, seen = serve(401, b"")
     code, out, err = run("check", "--mlflow-uri", url.replace("//", f"//ann:{PASSWORD}%40@"))
     assert seen == ["Basic YW5uOmM0bmFyeS13MHJkQA=="]  # ann:c4nary-w0rd@
-    assert (code, PASSWORD in out + err + os.environ[tracking_server.VARIABLE]) == (7, False)
+    assert (code, PASSWORD in out + err + os.environ[tracking_server.URI_VARIABLE]) == (7, False)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,9 @@ def test_a_wrong_url_keeps_its_password(url, run):
 def test_a_password_in_an_error_is_taken_out(run, monkeypatch):
     """Whatever a library says: the passwords of this process are not repeated."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", PASSWORD)
-    monkeypatch.setattr(cli, "perform", lambda given: (_ for _ in ()).throw(NotReached(f"key {PASSWORD} is wrong")))
+    monkeypatch.setattr(
+        cli, "perform_command", lambda given: (_ for _ in ()).throw(ServerNotReached(f"key {PASSWORD} is wrong"))
+    )
     assert run("check") == (7, "", "python -m fixtures.workflow: key *** is wrong")
 
 
@@ -185,7 +187,7 @@ def test_one_line_of_json(good, code, run, monkeypatch):
         print("View run at http://...")
         return {"metrics": {"auc_roc": float("nan")}}, good
 
-    monkeypatch.setattr(cli, "perform", perform)
+    monkeypatch.setattr(cli, "perform_command", perform)
     ended, out, err = run("check")
     assert (ended, err) == (code, "View run at http://...")
     assert json.loads(out, parse_constant=pytest.fail) == {"command": "check", "metrics": {"auc_roc": "nan"}}
@@ -194,13 +196,13 @@ def test_one_line_of_json(good, code, run, monkeypatch):
 
 def test_a_defect_of_ours_is_an_internal_error(run, monkeypatch):
     """Not code 1, which would mean that a gate failed."""
-    monkeypatch.setattr(cli, "perform", lambda given: {}["missing"])
+    monkeypatch.setattr(cli, "perform_command", lambda given: {}["missing"])
     code, out, err = run("check")
     assert (code, out, "internal error: KeyError" in err) == (3, "", True)
 
 
 def test_an_interrupt_has_its_code(run, monkeypatch):
-    monkeypatch.setattr(cli, "perform", lambda given: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(cli, "perform_command", lambda given: (_ for _ in ()).throw(KeyboardInterrupt))
     assert run("check")[0] == 2
 
 
@@ -212,6 +214,6 @@ def test_what_the_server_says_decides_the_code(status, code):
     """Wrong or not there: 4. A server that fails or refuses us: 7."""
     from mlflow.exceptions import RestException
 
-    error = explain(RestException({"error_code": status, "message": "so\nit is"}))
+    error = explain_error(RestException({"error_code": status, "message": "so\nit is"}))
     assert error.code == code
     assert "so it is" in str(error)

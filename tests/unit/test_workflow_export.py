@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from fixtures.workflow import export
-from fixtures.workflow.errors import Differs, WorkflowError
-from fixtures.workflow.versions import Target, Version
+from fixtures.workflow.errors import StoredDiffers, WorkflowError
+from fixtures.workflow.versions import ModelVersion, StageOrAlias
 
 FILES = {"model/MLmodel": b"flavors: {}\n", "model/model.pkl": bytes(range(256)), "artifacts/report/report.json": b"{}"}
-VERSION = Version("fraud", "3", "r1", "Production", ("champion",), 1_700_000_000_123, {}, "models:/m-1")
-CHAMPION = Target("alias", "champion")
+VERSION = ModelVersion("fraud", "3", "r1", "Production", ("champion",), 1_700_000_000_123, {}, "models:/m-1")
+CHAMPION = StageOrAlias("alias", "champion")
 
 
 def client(**tags):
@@ -35,7 +35,7 @@ def store(monkeypatch):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
 
-    monkeypatch.setattr(export, "fetch", fetch)
+    monkeypatch.setattr(export, "fetch_files", fetch)
     return files
 
 
@@ -45,7 +45,7 @@ def tree(folder):
 
 def test_manifest(tmp_path):
     """It has the promised fields, no others, and hash and size of every file."""
-    done = export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+    done = export.export_version(client(), VERSION, CHAMPION, tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(), parse_constant=pytest.fail)
     files = [
         {"path": path, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
@@ -69,69 +69,69 @@ def test_manifest(tmp_path):
 @pytest.mark.parametrize(
     ("target", "field"),
     [
-        (Target("stage", "Production"), {"stage": "Production"}),
+        (StageOrAlias("stage", "Production"), {"stage": "Production"}),
         (None, {"stage": "Production"}),
         (CHAMPION, {"alias": "champion"}),
     ],
 )
 def test_stage_or_alias(target, field, tmp_path):
     """The manifest names that by which the version was asked for; by number, its stage."""
-    manifest = export.export(client(), VERSION, target, tmp_path / "out").manifest
+    manifest = export.export_version(client(), VERSION, target, tmp_path / "out").manifest
     assert {k: v for k, v in manifest.items() if k in ("stage", "alias")} == field
 
 
 def test_again_gives_the_same_bytes(tmp_path):
     """Into another folder the same bytes; into the same one, nothing is touched."""
     for name in ("one", "two"):
-        export.export(client(), VERSION, CHAMPION, tmp_path / name)
+        export.export_version(client(), VERSION, CHAMPION, tmp_path / name)
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "one").rglob("*")}
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
-    assert export.export(client(), VERSION, CHAMPION, tmp_path / "one").unchanged
+    assert export.export_version(client(), VERSION, CHAMPION, tmp_path / "one").unchanged
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "one").rglob("*")} == before
 
 
 def test_an_empty_folder_is_taken(tmp_path):
     (tmp_path / "out").mkdir()
-    export.export(client(), VERSION, CHAMPION, tmp_path / "out")
-    assert export.verify(tmp_path / "out") == []
+    export.export_version(client(), VERSION, CHAMPION, tmp_path / "out")
+    assert export.verify_export(tmp_path / "out") == []
 
 
 def test_another_folder_is_refused(tmp_path):
     """A folder with other files stays as it is."""
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(WorkflowError, match=r"not empty, .*missing"):
-        export.export(client(), VERSION, CHAMPION, tmp_path)
+        export.export_version(client(), VERSION, CHAMPION, tmp_path)
     assert tree(tmp_path) == {"mine.txt": b"mine"}
 
 
 def test_a_file_is_refused(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(WorkflowError, match="a file"):
-        export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+        export.export_version(client(), VERSION, CHAMPION, tmp_path / "out")
 
 
 def test_nothing_is_left_when_it_fails(tmp_path, monkeypatch):
     """Neither the folder, nor what was made aside, nor the folders above it."""
     monkeypatch.setattr(export.shutil, "copytree", lambda made, part: (part.mkdir(), 1 / 0))
     with pytest.raises(ZeroDivisionError):
-        export.export(client(), VERSION, CHAMPION, tmp_path / "a" / "b" / "out")
+        export.export_version(client(), VERSION, CHAMPION, tmp_path / "a" / "b" / "out")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkflowError, match="out cannot be written: "):
-        export.export(client(), VERSION, CHAMPION, tmp_path / "file" / "out")
+        export.export_version(client(), VERSION, CHAMPION, tmp_path / "file" / "out")
 
 
 def test_files_changed_in_the_store_are_noticed(tmp_path, store):
     """The training logged a digest of what it stored; other bytes are not exported."""
-    export.export(client(), VERSION, CHAMPION, tmp_path / "first")
-    logged = client(model_sha256=export.total(export.listed(tmp_path / "first" / "model")))
-    export.export(logged, VERSION, CHAMPION, tmp_path / "same")
+    export.export_version(client(), VERSION, CHAMPION, tmp_path / "first")
+    logged = client(model_sha256=export.digest_files(export.list_files(tmp_path / "first" / "model")))
+    export.export_version(logged, VERSION, CHAMPION, tmp_path / "same")
     store["model/model.pkl"] = bytes(reversed(range(256)))
-    with pytest.raises(Differs, match="are not those that its training stored"):
-        export.export(logged, VERSION, CHAMPION, tmp_path / "out")
+    with pytest.raises(StoredDiffers, match="are not those that its training stored"):
+        export.export_version(logged, VERSION, CHAMPION, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -146,20 +146,20 @@ def test_files_changed_in_the_store_are_noticed(tmp_path, store):
 )
 def test_verify_notices(path, content, says, tmp_path):
     """A file that was changed (also with its size kept), removed or added is named."""
-    export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+    export.export_version(client(), VERSION, CHAMPION, tmp_path / "out")
     file = tmp_path / "out" / path
     file.unlink() if content is None else file.write_bytes(content)
-    (line,) = export.verify(tmp_path / "out")
+    (line,) = export.verify_export(tmp_path / "out")
     assert line.startswith(says)
     with pytest.raises(WorkflowError, match=says):  # nor is it taken for the same export
-        export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+        export.export_version(client(), VERSION, CHAMPION, tmp_path / "out")
 
 
 def test_a_wrong_hash_in_the_manifest_is_noticed(tmp_path):
-    export.export(client(), VERSION, CHAMPION, tmp_path / "out")
+    export.export_version(client(), VERSION, CHAMPION, tmp_path / "out")
     file = tmp_path / "out" / "manifest.json"
     file.write_text(file.read_text().replace(hashlib.sha256(FILES["model/MLmodel"]).hexdigest(), "0" * 64))
-    assert [line.split()[0] for line in export.verify(tmp_path / "out")] == ["model/MLmodel"]
+    assert [line.split()[0] for line in export.verify_export(tmp_path / "out")] == ["model/MLmodel"]
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"files": [{"path": "x"}]}', '{"files": 3}'])
@@ -168,11 +168,11 @@ def test_verify_without_a_manifest(text, tmp_path):
     if text is not None:
         (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(WorkflowError, match=r"manifest\.json"):
-        export.verify(tmp_path)
+        export.verify_export(tmp_path)
 
 
 def test_a_version_without_a_run_is_refused(tmp_path):
-    orphan = Version("fraud", "3", "", "None", (), 0, {}, "s3://elsewhere")
+    orphan = ModelVersion("fraud", "3", "", "None", (), 0, {}, "s3://elsewhere")
     with pytest.raises(WorkflowError, match="has no run"):
-        export.export(client(), orphan, None, tmp_path / "out")
+        export.export_version(client(), orphan, None, tmp_path / "out")
     assert not (tmp_path / "out").exists()

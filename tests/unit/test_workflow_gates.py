@@ -6,11 +6,18 @@ import pytest
 
 from fixtures.workflow import gates
 from fixtures.workflow.errors import WorkflowError
-from fixtures.workflow.gates import Limit, Stability, judge_metrics, judge_stability, load, passed
+from fixtures.workflow.gates import (
+    MetricLimit,
+    StabilityRule,
+    all_gates_passed,
+    judge_metrics,
+    judge_stability,
+    load_thresholds,
+)
 
 GOOD = {"auc_roc": 0.9, "precision": 0.8, "recall": 0.7, "f1_score": 0.75, "alert_rate": 0.05}
 FAILING = {"auc_roc": 0.79, "precision": 0.74, "recall": 0.59, "f1_score": 0.66, "alert_rate": 0.11}
-RULE = Stability("auc_roc", 0.05)
+RULE = StabilityRule("auc_roc", 0.05)
 
 
 def failed(outcomes):
@@ -19,17 +26,17 @@ def failed(outcomes):
 
 @pytest.fixture(scope="module")
 def shipped():
-    return load()
+    return load_thresholds()
 
 
 def test_shipped_thresholds_are_the_guides(shipped):
     """The file that is shipped says what the guide says."""
     assert shipped.limits == {
-        "auc_roc": Limit(0.80),
-        "precision": Limit(0.75),
-        "recall": Limit(0.60),
-        "f1_score": Limit(0.67),
-        "alert_rate": Limit(0.01, 0.10),
+        "auc_roc": MetricLimit(0.80),
+        "precision": MetricLimit(0.75),
+        "recall": MetricLimit(0.60),
+        "f1_score": MetricLimit(0.67),
+        "alert_rate": MetricLimit(0.01, 0.10),
     }
     assert (shipped.stability.metric, shipped.stability.max_drop) == ("auc_roc", 0.05)
     assert {"Production", "@champion"} <= set(shipped.production)
@@ -37,7 +44,7 @@ def test_shipped_thresholds_are_the_guides(shipped):
 
 def test_good_metrics_pass_all(shipped):
     assert failed(judge_metrics(GOOD, shipped)) == []
-    assert passed(judge_metrics(GOOD, shipped))
+    assert all_gates_passed(judge_metrics(GOOD, shipped))
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -92,16 +99,16 @@ def test_without_production_stability_is_not_checked():
 
 
 def test_nothing_checked_is_not_passed():
-    assert not passed([])
-    assert not passed(judge_stability(GOOD, {}, RULE))
+    assert not all_gates_passed([])
+    assert not all_gates_passed(judge_stability(GOOD, {}, RULE))
 
 
 def test_a_team_changes_the_file(tmp_path):
     """Another file, other gates: a maximum alone, no stability."""
     (file := tmp_path / "own.toml").write_text("[metrics]\nfalse_positive_rate = { max = 0.02 }\n")
-    own = load(file)
+    own = load_thresholds(file)
     assert (own.stability, failed(judge_metrics({"false_positive_rate": 0.03}, own))) == (None, ["false_positive_rate"])
-    assert own.production == Stability().production
+    assert own.production == StabilityRule().production
 
 
 @pytest.mark.parametrize(
@@ -126,7 +133,7 @@ def test_a_wrong_file_is_refused(text, says, tmp_path):
     """One line with the file and what is wrong; nothing is taken for a threshold that is none."""
     (file := tmp_path / "own.toml").write_text(text)
     with pytest.raises(WorkflowError, match=says) as refused:
-        load(file)
+        load_thresholds(file)
     assert str(file) in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -135,4 +142,4 @@ def test_an_unreadable_file_is_refused(tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     for path in (tmp_path, tmp_path / "none.toml", tmp_path / "binary.toml"):
         with pytest.raises(WorkflowError, match="cannot be read"):
-            gates.load(path)
+            gates.load_thresholds(path)

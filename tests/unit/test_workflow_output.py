@@ -3,12 +3,12 @@
 import pytest
 
 from fixtures.workflow.errors import WorkflowError
-from fixtures.workflow.output import aside
+from fixtures.workflow.output import write_aside
 
 
 def half(place, error):
     """Write half of a file at `place` and fail."""
-    with aside(place) as part:
+    with write_aside(place) as part:
         part.write_text("half")
         raise error
 
@@ -16,7 +16,7 @@ def half(place, error):
 def test_a_file_takes_the_place_of_the_one_before(tmp_path):
     place = tmp_path / "new" / "card.md"
     for text in ("first", "second"):
-        with aside(place) as part:
+        with write_aside(place) as part:
             part.write_text(text)
     assert place.read_text() == "second"
     assert list(place.parent.iterdir()) == [place]

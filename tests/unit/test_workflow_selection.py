@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from fixtures.workflow import versions
-from fixtures.workflow.errors import Differs, WorkflowError
-from fixtures.workflow.gates import load
-from fixtures.workflow.version_choice import chosen, chosen_or_production, destination, source
-from fixtures.workflow.versions import Target
+from fixtures.workflow.errors import StoredDiffers, WorkflowError
+from fixtures.workflow.gates import load_thresholds
+from fixtures.workflow.version_choice import choose_destination, choose_or_production, choose_source, choose_version_of
+from fixtures.workflow.versions import StageOrAlias
 
 
 def entry(number, run="", stage="None", aliases=()):
@@ -68,16 +68,16 @@ def given(**options):
 @pytest.mark.parametrize(
     ("options", "target"),
     [
-        ({"to": "Production"}, Target("stage", "Production")),
-        ({"to": "champion"}, Target("alias", "champion")),
-        ({"to": "@Production", "stage": "Staging"}, Target("alias", "Production")),
-        ({"stage": "production", "version": "1"}, Target("stage", "Production")),
-        ({"alias": "@champion", "version": "1"}, Target("alias", "champion")),
+        ({"to": "Production"}, StageOrAlias("stage", "Production")),
+        ({"to": "champion"}, StageOrAlias("alias", "champion")),
+        ({"to": "@Production", "stage": "Staging"}, StageOrAlias("alias", "Production")),
+        ({"stage": "production", "version": "1"}, StageOrAlias("stage", "Production")),
+        ({"alias": "@champion", "version": "1"}, StageOrAlias("alias", "champion")),
     ],
 )
 def test_where_a_promotion_goes(options, target):
     """--to wins; a stage by its exact name, anything else is an alias."""
-    assert destination(given(**options)) == target
+    assert choose_destination(given(**options)) == target
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_where_a_promotion_goes(options, target):
 )
 def test_a_place_that_is_none_is_refused(options):
     with pytest.raises(WorkflowError):
-        destination(given(**options))
+        choose_destination(given(**options))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_place_that_is_none_is_refused(options):
     ],
 )
 def test_what_a_promotion_moves(options, number):
-    found = source(given(**options), FakeRegistry(*TWO))
+    found = choose_source(given(**options), FakeRegistry(*TWO))
     assert (found and found.number) == number
 
 
@@ -127,33 +127,33 @@ def test_what_a_promotion_moves(options, number):
 def test_a_promotion_of_nothing_or_of_two_is_refused(options):
     """Options that mean different versions are never settled by a guess."""
     with pytest.raises(WorkflowError):
-        source(given(**options), FakeRegistry(*TWO))
+        choose_source(given(**options), FakeRegistry(*TWO))
 
 
 def test_export_takes_what_is_in_production():
     """Unless another version is named; by version and alias only when both mean the same."""
-    fake, thresholds = FakeRegistry(*TWO), load()
-    version, target = chosen_or_production(given(command="export"), fake, thresholds)
+    fake, thresholds = FakeRegistry(*TWO), load_thresholds()
+    version, target = choose_or_production(given(command="export"), fake, thresholds)
     assert (version.number, str(target)) == ("1", "Production")
-    assert chosen_or_production(given(command="export", version="2"), fake, thresholds)[0].number == "2"
+    assert choose_or_production(given(command="export", version="2"), fake, thresholds)[0].number == "2"
     with pytest.raises(WorkflowError, match="say which"):
-        chosen(given(command="export", version="2", alias="champion"), fake)
+        choose_version_of(given(command="export", version="2", alias="champion"), fake)
 
 
 def test_production_is_not_guessed():
     """Where stage and alias name different versions, or nothing is in production."""
-    names = load().production
+    names = load_thresholds().production
     with pytest.raises(WorkflowError, match="several versions"):
-        versions.production(FakeRegistry(entry(1, stage="Production"), entry(2, aliases=["champion"])), "m", names)
+        versions.find_production(FakeRegistry(entry(1, stage="Production"), entry(2, aliases=["champion"])), "m", names)
     with pytest.raises(WorkflowError, match="it has version 1"):
-        versions.production(FakeRegistry(entry(1)), "m", names)
+        versions.find_production(FakeRegistry(entry(1)), "m", names)
     with pytest.raises(WorkflowError, match="it has no versions"):
-        versions.production(FakeRegistry(), "m", names)
+        versions.find_production(FakeRegistry(), "m", names)
 
 
 def test_a_move_that_is_not_stored_is_no_promotion():
     """Acknowledged is not enough: the registry has to show it."""
     fake = FakeRegistry(*TWO)
-    with pytest.raises(Differs, match="is not there"):
-        versions.move(fake, versions.by_number(fake, "m", "2"), Target("alias", "champion"), [])
+    with pytest.raises(StoredDiffers, match="is not there"):
+        versions.move_version(fake, versions.find_by_number(fake, "m", "2"), StageOrAlias("alias", "champion"), [])
     assert fake.moved == [("champion", "2")]

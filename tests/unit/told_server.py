@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 
-from fixtures.load.history import Request
+from fixtures.load.history import LoadRequest
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -77,4 +77,4 @@ def serving(script=lambda number, head: OK, **options):
 
 
 def writes(count, client=0):
-    return [Request("write", "POST", f"/w/{client}/{n}", b"x%d" % n, ((client, n, 0),)) for n in range(count)]
+    return [LoadRequest("write", "POST", f"/w/{client}/{n}", b"x%d" % n, ((client, n, 0),)) for n in range(count)]

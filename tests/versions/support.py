@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from fixtures.backends import embedded
-from fixtures.backends.private import private_start
+from fixtures.backends.private import open_private_start
 from fixtures.backends.site import Site, open_site
-from fixtures.backends.venvs import python_of
+from fixtures.backends.venvs import provide_python
 from fixtures.core.waiting import wait_for
 from fixtures.stack import Stack
 from fixtures.verdict.known_issues import KnownIssue
@@ -63,7 +63,7 @@ class Servers:
 @contextmanager
 def servers_on_one_site() -> Iterator[Servers]:
     """Servers that share Postgres and the object store."""
-    with private_start() as begin:
+    with open_private_start() as begin:
         servers = Servers(open_site(begin, embedded.MAX_CONNECTIONS, durable=False))
         with servers.left:
             yield servers
@@ -76,19 +76,19 @@ def database_of(version: str) -> str:
 @contextmanager
 def server_of(version: str, site: Site, coarse: bool) -> Iterator[Stack]:
     """An `mlflow server` of this version on a new database, set up as our own stacks are."""
-    python, begin, name = python_of(version), site.start, database_of(version)
+    python, begin, name = provide_python(version), site.start, database_of(version)
     site.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
     site.execute("CREATE DATABASE {}", name)
     s3, port = replace(site.s3, prefix=name), begin.ports.take()
-    given = embedded.environment(port, site.uri(name), s3, plain=False)
+    given = embedded.server_variables(port, site.uri(name), s3, plain=False)
     if coarse:
         (clock := begin.home / "clock").mkdir(exist_ok=True)
         (clock / "sitecustomize.py").write_text(COARSE_CLOCK)
         given["PYTHONPATH"] = str(clock)
-    child = embedded.mlflow(begin.home, port, given, name=name, python=python)
+    child = embedded.start_server(begin.home, port, given, name=name, python=python)
     begin.children.append(child)
     try:
-        wait_for(f"MLflow {version}", lambda: embedded.answers(port), 180, ended=child.ended, log=child.log)
+        wait_for(f"MLflow {version}", lambda: embedded.ask_health(port), 180, ended=child.ended, log=child.log)
         yield Stack("external", False, f"http://127.0.0.1:{port}", db_uri=site.uri(name), s3=s3)
     finally:
         os.killpg(child.popen.pid, signal.SIGKILL)

@@ -4,7 +4,7 @@ import contextlib
 
 import psutil
 
-from fixtures.processes.child import MARK
+from fixtures.processes.child import HOME_VARIABLE
 from fixtures.run.record import RUN
 
 
@@ -12,7 +12,7 @@ def servers(home):
     """The `mlflow server` processes of the run."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == home and process.cmdline()[2:4] == ["mlflow", "server"]:
+            if process.environ().get(HOME_VARIABLE) == home and process.cmdline()[2:4] == ["mlflow", "server"]:
                 yield process
 
 
