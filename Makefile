@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 WORKERS ?= 2
+# Of our own tests, which wait for servers much of their time.
+TEST_WORKERS ?= 3
 ARGS ?=
 PY := .venv/bin/python
 STAMP := .venv/.installed
@@ -31,10 +33,10 @@ bench: $(STAMP) ## figures on demand, alone on the machine: make bench ARGS="--b
 	@$(RUN) -m pytest $(EARLY) suites/benchmark $(ARGS)
 
 test: $(STAMP) $(LOCUST) ## the project's own tests, sabotage included, but for a few slow ones
-	@$(RUN) -m pytest tests -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
+	@$(RUN) -m pytest tests -n $(TEST_WORKERS) --dist worksteal -m "not slow" $(ARGS)
 
 test-all: $(STAMP) $(LOCUST) ## all of them (docs/development.md)
-	@$(RUN) -m pytest tests -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(RUN) -m pytest tests -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: test-versions
 test-versions: $(STAMP) ## are the known issues seen on the MLflow versions of their entries? ARGS="-k F19" for one
@@ -100,7 +102,7 @@ clean: ## remove .venv, reports and caches
 $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
 	  "Python 3.11 or newer is needed, %s is %d.%d; say make PYTHON=python3.11" % (sys.executable, v[0], v[1]))'
-	@$(PYTHON) -c 'import sys; from fixtures.processes.child import supported_system as s; sys.exit(s())'
+	@$(PYTHON) -c 'import sys; from fixtures.processes.child import explain_unsupported_system as s; sys.exit(s())'
 	@echo "setting up .venv from requirements.lock: once, one to three minutes"
 	@$(PYTHON) -m venv .venv
 	@$(PY) -m pip install --disable-pip-version-check --progress-bar off -r requirements.lock

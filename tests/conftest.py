@@ -7,6 +7,7 @@ import pytest
 from fixtures.backends.private import open_private_stack
 from tests.containers.support import HERE, in_this_shell, lacking
 from tests.lifecycle.support import Checkout, Stub, open_folder
+from tests.order import order_for_workers
 from tests.warm import open_server_starter
 
 collect_ignore = ["examples", "versions"]  # what is named on the command line is collected all the same
@@ -53,6 +54,18 @@ def server_starter():
     """Starts real MLflow servers that are there at once, for tests of something else than a server's start."""
     with open_server_starter() as found:
         yield found
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """In an xdist worker: what takes long first; the tests of a file with fixtures of its own stay together."""
+    if not hasattr(config, "workerinput"):
+        return
+    groups: dict[object, list[pytest.Item]] = {}
+    for item in items:
+        made = [f.scope for found in item._fixtureinfo.name2fixturedefs.values() for f in found]
+        groups.setdefault(item.path if "module" in made else item.nodeid, []).append(item)
+    items[:] = order_for_workers(list(groups.values()), config.workerinput["workercount"])
 
 
 left_out: set[str] = set()

@@ -21,6 +21,7 @@ from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
 from fixtures.config.settings import Usage, resolve_settings
+from fixtures.core.exit_codes import ExitCode
 from fixtures.guardrails.journal import JOURNAL_FOLDER, Journal, JournalEntry
 from fixtures.load import payloads
 from fixtures.load.connection import FRESH_SECONDS, describe_refusal, word_transport_error
@@ -49,7 +50,7 @@ class Here:
 def stop(why):
     """One line, and exit code 4."""
     print(f"ERROR: {why}", file=sys.stderr)
-    raise SystemExit(4)
+    raise SystemExit(ExitCode.USAGE)
 
 
 @locust.events.init_command_line_parser.add_listener

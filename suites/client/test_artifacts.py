@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from fixtures.clients.doors import describe_bytes
+from fixtures.clients.mlflow_errors import find_symptom
 from fixtures.core.outcomes import Finding, NotProven, Symptom, expect, expect_that, shorten_text
 
 MIB = 1 << 20
@@ -199,8 +200,8 @@ def same_name(api, files, run, doors, name):
         comes_back(api, files, doors, run, name, data)
     except MlflowException as error:
         what = f"artifact {name!r} of run {run}, downloaded from MLflow {api.version}"
-        symptom = None if name.isascii() else Symptom.WIDE_NAME_NOT_DOWNLOADED
-        raise Finding(what, describe_bytes(data), f"cannot be downloaded: {error}", symptom=symptom) from None
+        seen, symptom = f"cannot be downloaded: {error}", find_symptom(str(error))
+        raise Finding(what, describe_bytes(data), seen, symptom=symptom) from None
 
 
 @pytest.mark.known_issue("F22")

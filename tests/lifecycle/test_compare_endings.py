@@ -11,7 +11,7 @@ from fixtures.core.files import ROOT
 from tests.lifecycle.support import Begun, Trace
 
 pytestmark = pytest.mark.timeout(240)
-SIDES = ("", "workers=1")
+SIDES = ("workers=1", "workers=1 pool=20")
 MEASURED = "restart 1 of"  # said on stderr once the servers have been through their first blocks
 
 

@@ -71,8 +71,9 @@ WORDS = {
     Symptom.RUN_LANDS_IN_DEFAULT: "INVALID_PARAMETER_VALUE: The experiment 0 must be in the 'active' state.",
     Symptom.DEADLOCK: "TEMPORARILY_UNAVAILABLE: (psycopg2.errors.DeadlockDetected) deadlock detected",
     Symptom.REGISTRATIONS_COLLIDE: "Model Version creation error (name=m). Giving up after 3 attempts.",
+    Symptom.WIDE_NAME_NOT_DOWNLOADED: "Failed to download artifacts from path '日本語.txt', please ensure that it is",
     Symptom.UNTRUSTED_TYPES: "The saved sklearn model references untrusted types ['sklearn.tree._tree.Tree']",
-    Symptom.DATA_SETS_COLLIDE: '{"error_code": "BAD_REQUEST", "message": "(psycopg2.errors.UniqueViolation)"}',
+    Symptom.DATA_SETS_COLLIDE: '{"error_code": "BAD_REQUEST", "message": "... UniqueViolation) ... dataset_pk',
 }
 
 
@@ -101,6 +102,17 @@ def test_every_entry_has_its_check_and_its_mark():
     """An entry that matches nothing is an error, and so is a mark without an entry."""
     marked = {c.known_issue: c.id for c in list_checks(ROOT) if c.known_issue is not None}
     assert {e.id: e.check for e in ISSUES} == marked
+
+
+def test_registrations_that_collide_are_known_by_the_servers_older_words_too():
+    """As MLflow 3.1.4 says it; an ASCII name that cannot be downloaded is another matter."""
+    words = (
+        "This Session's transaction has been rolled back due to a previous exception during flush. Original exception"
+    )
+    assert (
+        find_symptom(f"{words} was: (psycopg2.errors.UniqueViolation) duplicate key") is Symptom.REGISTRATIONS_COLLIDE
+    )
+    assert find_symptom("Failed to download artifacts from path 'a b.txt', please ensure that the path is") is None
 
 
 def test_every_id_is_there_once():

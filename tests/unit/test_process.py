@@ -104,7 +104,7 @@ def test_as_root_a_folder_that_others_cannot_enter_is_passed_over(tmp_path, monk
 
 def test_the_systems_python_can_ask_whether_the_system_will_do():
     """The Makefile does so before .venv exists: neither the module nor a package above it may need more."""
-    asked = "from fixtures.processes.child import supported_system as s; print(s() is None)"
+    asked = "from fixtures.processes.child import explain_unsupported_system as s; print(s() is None)"
     done = subprocess.run([sys.executable, "-S", "-c", asked], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("True\n", "")
 

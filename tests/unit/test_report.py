@@ -239,7 +239,7 @@ FIELDS = {
     "scope": "selected total doors out_of_scope",
     "counts": "fail not-checked known-issue pass out-of-scope",
     "timings": "provision collect tear-down suites steps total",
-    "checks": "id area status sentence proven what expected seen remedy seconds reason notes cases phase lacks",
+    "checks": "id area status sentence proven what expected seen remedy seconds reason notes cases phase lacks symptom",
 }
 
 
@@ -282,10 +282,8 @@ def test_a_report_is_read_back_as_it_was():
 
 def test_the_same_reason_is_said_once():
     """Of a lost server: forty checks, one heading."""
-    checks = [
-        CheckRecord(f"suites/a/test_a.py::test_{n}", "a", Status.NOT_CHECKED, reason="the server was lost")
-        for n in range(6)
-    ]
+    lost = {"reason": "the server was lost"}
+    checks = [CheckRecord(f"suites/a/test_a.py::test_{n}", "a", Status.NOT_CHECKED, **lost) for n in range(6)]
     (card,) = group_by_reason(checks)
     assert (card.number, card.title) == ("NOT CHECKED (6)", "the server was lost")
     assert card.pairs == (("checks", "; ".join(f"a: {n}" for n in range(6))),)
