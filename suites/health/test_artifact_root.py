@@ -1,4 +1,4 @@
-"""Artifacts live in an object store, not on a disk of the server (catalogue, F21)."""
+"""Artifacts live in an object store, not on a disk of the server (F21)."""
 
 from urllib.parse import urlsplit
 

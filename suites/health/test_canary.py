@@ -1,4 +1,4 @@
-"""The deep path that every run takes, and whether /health tells the truth about it (catalogue, F01)."""
+"""The deep path that every run takes, and whether /health tells the truth about it (F01)."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_canary_run_passes_the_whole_deep_path(canary, note):
 def test_health_does_not_hide_a_broken_deep_path(canary):
     """Load balancers believe /health: it must not say OK for a server on which no run can be logged.
 
-    Remedy: mend what the canary found first. Let the load balancer or the orchestrator probe something that touches
+    Remedy: fix what the canary found first. Let the load balancer or the orchestrator probe something that touches
     the database, such as GET /api/2.0/mlflow/experiments/get?experiment_id=0, since MLflow's /health looks at nothing.
     """
     if canary.broken is not None and canary.health == "OK":

@@ -1,4 +1,4 @@
-"""The database's connections are enough for what the server's workers may ask for (catalogue, F05, F12, F13)."""
+"""The database's connections are enough for what the server's workers may ask for (F05, F12, F13)."""
 
 import re
 

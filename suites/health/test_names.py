@@ -1,4 +1,4 @@
-"""The host names and origins that clients and browsers use are let in (catalogue, F02 and F03)."""
+"""The host names and origins that clients and browsers use are let in (F02 and F03)."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""The database's schema is whole, and the one that the server's MLflow version expects (catalogue, F81)."""
+"""The database's schema is whole, and the one that the server's MLflow version expects (F81)."""
 
 from importlib import metadata
 

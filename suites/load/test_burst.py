@@ -35,7 +35,7 @@ def burst(stack, load, target, make_experiment, unique):
 
 
 def test_full_burst_is_not_refused(burst, stack, note):
-    """A sweep that fills every request thread must not lose metrics for want of database connections.
+    """A sweep that fills every request thread must not lose metrics for lack of database connections.
 
     Remedy: look for the quoted message in the server's log; a limit in a proxy shows as 429, 502, 503 or 504 (nginx:
     limit_req, limit_conn, worker_connections), a crash of a worker as a connection that was reset.
@@ -110,7 +110,7 @@ def test_a_small_read_is_answered_during_the_burst(burst, stack, target, note):
 def test_no_session_stays_in_a_transaction_after_the_burst(burst, sql, note):
     """A session that stays in a transaction keeps its locks and one connection of the pool, and stops vacuum.
 
-    Remedy: where connections of the pool ran out, mend that first. See pg_stat_activity for what the session ran last;
+    Remedy: if connections of the pool ran out, fix that first. See pg_stat_activity for what the session ran last;
     upgrade MLflow, look at middleware that kills requests, and set idle_in_transaction_session_timeout in Postgres as a
     last resort.
     """

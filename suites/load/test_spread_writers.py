@@ -1,4 +1,4 @@
-"""Many clients, each logging batches of ten metrics to a run of its own (catalogue F05, F06)."""
+"""Many clients, each logging batches of ten metrics to a run of its own (F05, F06)."""
 
 import pytest
 
