@@ -20,8 +20,8 @@ from fixtures.processes.child import HOME_VARIABLE
 
 VICTIM = """
 import time
-from fixtures.backends.clones import clones
-with clones() as source, source.stack() as stack:
+from fixtures.backends.clones import open_clones
+with open_clones() as source, source.stack() as stack:
     print(source.site.start.home, flush=True)
     time.sleep(600)
 """
