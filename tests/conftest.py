@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+import requests
 
 from fixtures.backends.private import open_private_stack
 from tests.containers.support import HERE, in_this_shell, lacking
@@ -40,7 +41,18 @@ def stub():
 def own_stack():
     """(stack, how it was started): a real embedded stack, one a worker process; who breaks it mends it."""
     with open_private_stack() as found:
+        wake_workers(found[0])
         yield found
+
+
+def wake_workers(stack):
+    """Have every worker of the server open its stores: a raid that breaks the schema must not meet one that has yet to."""
+    for _ in range(20):
+        for kind in ("experiments", "registered-models"):
+            query = {"max_results": 1}
+            requests.get(
+                f"{stack.mlflow_uri}/api/2.0/mlflow/{kind}/search", params=query, timeout=60
+            ).raise_for_status()
 
 
 @pytest.fixture(scope="session")
