@@ -46,7 +46,7 @@ def own_stack():
 
 
 def wake_workers(stack):
-    """Have every worker of the server open its stores: a raid that breaks the schema must not meet one that has yet to."""
+    """Have every worker of the server open its stores: one that has yet to meets a schema that a raid has broken."""
     for _ in range(20):
         for kind in ("experiments", "registered-models"):
             query = {"max_results": 1}
