@@ -1,10 +1,12 @@
 """A Ctrl-C is seen as one, wherever it comes."""
 
+import subprocess
 import sys
 from types import SimpleNamespace, TracebackType
 
 import pytest
 
+from fixtures.core.files import ROOT
 from fixtures.run.early_end import EarlyEnd
 
 
@@ -54,3 +56,24 @@ def test_a_frame_without_a_line_can_be_shown():
     run = SimpleNamespace(settings=SimpleNamespace(stack="embedded", keep_stack=False))
     EarlyEnd(SimpleNamespace(close=lambda: None, run=run)).pytest_keyboard_interrupt(info)
     assert "KeyboardInterrupt" in str(info.getrepr())
+
+
+def test_an_interrupt_that_strikes_a_finalizer_strikes_again():
+    """Python drops what a finalizer raises."""
+    program = (
+        "import signal, time\n"
+        "from fixtures.processes.signals import resend_lost_interrupts\n"
+        "resend_lost_interrupts()\n"
+        "class Struck:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "try:\n"
+        "    Struck()\n"
+        "    time.sleep(20)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    begin = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    argv = [sys.executable, "-c", begin + program]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=15)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
