@@ -26,13 +26,14 @@ CHOSEN = (
     "suites/health/test_object_store.py",
 )
 ENDED = [f"rdy-end-{number}-" for number in range(6)]
+WHOLE = {rounds: f"rdy-whole-{rounds}-" for rounds in (FEW, MANY)}
 KILLED = {rounds: [f"rdy-dead-{rounds}-{number}-" for number in range(rounds)] for rounds in (FEW, MANY)}
 
 
 @pytest.fixture(scope="module")
 def neighbour(real_stack, tmp_path_factory):
     """What somebody else has on the stack."""
-    resembled = [ENDED[0], *(prefixes[end] for prefixes in KILLED.values() for end in (0, -1))]
+    resembled = [*WHOLE.values(), *(prefixes[end] for prefixes in KILLED.values() for end in (0, -1))]
     settle(real_stack, resembled, tmp_path_factory.mktemp("neighbour"))
     return Stored.of(real_stack)
 
@@ -58,7 +59,7 @@ def swept_clean(operator, prefix, before):
 @pytest.mark.parametrize("rounds", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_after_kill_9_at_any_moment_a_sweep_leaves_nothing(real_stack, neighbour, tmp_path, rounds):
     operator, chance = Operator(real_stack, tmp_path), random.Random(SEED)
-    process = begun(operator, ENDED[0])
+    process = begun(operator, WHOLE[rounds])
     start = time.monotonic()
     process.join()
     whole = time.monotonic() - start

@@ -80,7 +80,7 @@ def test_a_header_file_that_cannot_be_sent(uncalled, scratch, text, words):
         (["--max-bytes", "lots"], ("--max-bytes", "'lots'", "kB, MB or GB")),
         (["--max-rate", "0"], ("--max-rate", "'0'", "whole number")),
         (["--prefix", "Mine"], ("--prefix", "'Mine'", "ending with -")),
-        (["suites/load"], ("load on a live server", "--allow-load", "slows it down")),
+        (["suites/load"], ("load on a live server", "--allow-load", "slows the server down")),
         (["--profile", "read-only", "--allow-load", "suites/load"], ("--profile read-only", "load", "makes runs")),
     ],
     ids=lambda value: "-".join(value[:2]).replace("suites/", "") if isinstance(value, list) else "",
