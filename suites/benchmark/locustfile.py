@@ -1,4 +1,4 @@
-"""The mixed load for a fleet of Locust workers, where one machine cannot send enough: see docs/load.md, "A fleet".
+"""The mixed load for a fleet of Locust workers, if one machine cannot send enough: see docs/load.md, "A fleet".
 
     make locust
     make fleet ARGS="--master --expect-workers 2 -u 100 -r 10 -t 5m"
@@ -184,7 +184,7 @@ class Client(locust.FastHttpUser):
         self.send(operation, self.run_id, operation_request(operation, number, self.run_id, Here.experiment, name))
 
     def send(self, operation, run, made):
-        """Send it once; the body of the answer. What became of it is in the ledger, also where the user is ended."""
+        """Send it once; the body of the answer. What became of it is in the ledger, also if the user is ended."""
         self.sent += 1
         if time.monotonic() - self.last > FRESH_SECONDS:  # the server may close an idle connection as we use it
             self.client.client.clientpool.close()

@@ -20,7 +20,7 @@ def missing(what, meant, stored):
 
 
 def seen_by_all(what, target, sql, run, meant):
-    """The metric rows of `run` are those that were meant, by the API and, where it was declared, by SQL."""
+    """The metric rows of `run` are those that were meant, by the API and, if it was declared, by SQL."""
     keys = sorted({row[1] for row in meant})
     missing(f"{what}, read through the API", meant, payloads.fetch_history_rows(target, [(run, key) for key in keys]))
     if sql is not None:

@@ -88,7 +88,7 @@ class Api:
         return self.pairs(run_id, "tags")
 
     def history(self, run_id: str, key: str, page: int = 1000) -> list[tuple[Any, ...]]:
-        """(value, timestamp, step) of every point, as the server orders them where it does (else by time)."""
+        """(value, timestamp, step) of every point, as the server orders them if it does (else by time)."""
         query = {"run_id": run_id, "metric_key": key, "max_results": page}
         found = [self._point(m) for page in self.pages("metrics/get-history", query, "metrics", get=True) for m in page]
         return found if self.version >= PAGED_HISTORY else sorted(found, key=by_time)
@@ -109,7 +109,7 @@ class Api:
     def pages(
         self, path: str, query: dict[str, Any], field: str, get: bool = False, most: int = MOST_PAGES
     ) -> list[list[dict[str, Any]]]:
-        """The entries of `field`, page by page, until there is no token; Finding where the pages do not end."""
+        """The entries of `field`, page by page, until there is no token; Finding if the pages do not end."""
         pages: list[list[dict[str, Any]]] = []
         token, used = "", set[str]()
         while len(pages) < most:

@@ -137,7 +137,7 @@ def test_a_large_file_comes_back(stack, api, files, make_run, doors):
 def test_a_folder_comes_back_whole(api, mlflow_client, files, make_run, doors):
     """A model is a folder: every file of it, nested ones too, is listed with its size and comes back in its place.
 
-    Remedy: list the run's prefix in the bucket; where the listing lacks files there, check the keys' right to list
+    Remedy: list the run's prefix in the bucket; if the listing lacks files there, check the keys' right to list
     (s3:ListBucket) and that the store pages its listings (ListObjectsV2) rightly.
     """
     run, local = make_run(), files.new()
@@ -230,7 +230,7 @@ def test_a_file_with_url_signs_in_its_name_is_kept_or_refused(files, make_run, n
 
 
 def test_a_file_logged_again_has_its_new_content(api, files, make_run, doors):
-    """A report or checkpoint that is written again is the new one for every reader at once, also where it is shorter.
+    """A report or checkpoint that is written again is the new one for every reader at once, also if it is shorter.
 
     Remedy: look for a cache between clients and server or between server and bucket, and for object locks on
     the bucket.

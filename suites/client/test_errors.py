@@ -27,7 +27,7 @@ WRONG = {
 
 
 def said(answer):
-    """Status and error code of an answer; where it is no JSON error, its content type."""
+    """Status and error code of an answer; if it is no JSON error, its content type."""
     try:
         body = answer.json()
     except ValueError:

@@ -24,7 +24,7 @@ def test_a_new_experiment_is_found_by_id_name_and_list(probe, api, make_experime
     """Teams find their experiment again under the name that they gave it, whatever letters it has.
 
     Remedy: compare the row in table experiments with the answer of experiments/get; see the server log for the create
-    call; where only special letters are lost, check that the database has ENCODING UTF8 (\\l in psql).
+    call; if only special letters are lost, check that the database has ENCODING UTF8 (\\l in psql).
     """
     start = unique("found")
     name = f"{start} {tail}"

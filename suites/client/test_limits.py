@@ -48,7 +48,7 @@ def test_a_value_at_the_limit_is_stored_whole(probe, api, make_run, doors, kind)
     """A param of 6000 and a tag of 8000 characters, as MLflow documents them, are stored to the last character.
 
     Remedy: check the length of params.value and tags.value (\\d params in psql: 8000 characters) and run
-    `mlflow db upgrade` where it is less; look for a proxy that rewrites bodies.
+    `mlflow db upgrade` if it is less; look for a proxy that rewrites bodies.
     """
     run, value = make_run(), text(limit_of(api, kind))
     probe.call(PATHS[kind], write(run, kind, "long", value))
@@ -63,7 +63,7 @@ def test_a_value_at_the_limit_is_stored_whole(probe, api, make_run, doors, kind)
 def test_a_value_beyond_the_limit_is_refused_or_cut_there(probe, api, make_run, note, kind):
     """One character too many is refused with the limit's name, or cut exactly there: never lost, never a 500.
 
-    Remedy: set MLFLOW_TRUNCATE_LONG_VALUES=false on the server and its clients where a refusal is better than a cut.
+    Remedy: set MLFLOW_TRUNCATE_LONG_VALUES=false on the server and its clients if a refusal is better than a cut.
     """
     run, limit = make_run(), limit_of(api, kind)
     value = text(limit + 1)

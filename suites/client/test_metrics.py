@@ -76,7 +76,7 @@ def test_metrics_that_are_not_finite_stay_what_they_are(mlflow_client, api, make
 def test_a_metric_sent_as_bare_nan_is_kept_or_refused(probe, api, make_run):
     """A client in another language may send a bare NaN in JSON; it must not become 0.0 in silence.
 
-    Remedy: send not-a-number as the string "NaN", as MLflow's own clients do; log nothing where there is no number.
+    Remedy: send not-a-number as the string "NaN", as MLflow's own clients do; log nothing if there is no number.
     """
     run = make_run()
     body = f'{{"run_id": "{run}", "key": "loss", "value": NaN, "timestamp": 5, "step": 1}}'

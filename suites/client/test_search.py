@@ -67,7 +67,7 @@ def world(probe, make_experiment, make_run):
 
 
 def acc(s):
-    """The run's metric acc where it is a number."""
+    """The run's metric acc if it is a number."""
     value = s.metrics.get("acc")
     return value if isinstance(value, float) else None
 

@@ -33,7 +33,7 @@ def new_run(probe, new_experiment, unique):
 
 @pytest.fixture
 def newest(stack, probe, request):
-    """What may be read: the newest that the server holds; where something may be made, a run of ours with a file."""
+    """What may be read: the newest that the server holds; if something may be made, a run of ours with a file."""
     if stack.read_only:
         return NewestObjects.of(probe)
     run, root = request.getfixturevalue("new_run")()
@@ -47,7 +47,7 @@ def newest(stack, probe, request):
 
 @pytest.fixture
 def models(stack, probe, unique):
-    """Names of models as a search shows them: the first that there are, or one of ours where something may be made."""
+    """Names of models as a search shows them: the first that there are, or one of ours if something may be made."""
     asked = {"max_results": 5}
     if not stack.read_only:
         name = unique("found")

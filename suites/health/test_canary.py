@@ -51,7 +51,7 @@ def test_health_does_not_hide_a_broken_deep_path(canary):
 def test_canary_artifact_lies_in_the_declared_bucket(canary, stack, s3, doors):
     """Backups cover the bucket that was declared: artifacts must lie in it, byte for byte.
 
-    Remedy: compare --s3-bucket with the server's MLFLOW_ARTIFACTS_DESTINATION (or --default-artifact-root); where
+    Remedy: compare --s3-bucket with the server's MLFLOW_ARTIFACTS_DESTINATION (or --default-artifact-root); if
     the bytes differ, look for a proxy or storage gateway that rewrites uploads.
     """
     where = f"in bucket {s3.bucket}"

@@ -124,7 +124,7 @@ def test_no_session_sits_idle_in_a_transaction(sql):
 def test_database_uri_names_its_driver(stack):
     """With SQLAlchemy 2.1 a bare postgresql:// means psycopg 3, which MLflow's image may not have: no start.
 
-    Remedy: write MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://... (or +psycopg where psycopg 3 is installed).
+    Remedy: write MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://... (or +psycopg if psycopg 3 is installed).
     """
     scheme = stack.db_uri.partition("://")[0]
     driver = scheme.partition("+")[2]

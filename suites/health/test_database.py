@@ -18,7 +18,7 @@ WHERE setting ~* '^default_transaction_read_only=(on|true|yes|1)$'
       WHERE datname = current_database() AND application_name IS DISTINCT FROM 'mlflow-readiness'
         AND has_table_privilege(usesysid, 'runs', 'INSERT')))
 """
-# The value a new session of ours would have got; where our own role or database sets it, it tells nothing of others.
+# The value a new session of ours would have got; if our own role or database sets it, it tells nothing of others.
 READ_ONLY_EVERYWHERE = """
 SELECT reset_val = 'on' AND NOT EXISTS (
     SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS setting

@@ -53,7 +53,7 @@ def test_server_answers_to_the_names_that_clients_use(stack, probe, newest):
 
 
 def test_server_accepts_posts_from_the_pages_it_serves(stack, probe, newest):
-    """A browser posts with the public URL as Origin; where it is blocked, MLflow's page loads and stays empty.
+    """A browser posts with the public URL as Origin; if it is blocked, MLflow's page loads and stays empty.
 
     Remedy: name the origins in MLFLOW_SERVER_CORS_ALLOWED_ORIGINS (or --cors-allowed-origins) of the server.
     """

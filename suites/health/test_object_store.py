@@ -17,7 +17,7 @@ PART = 5 * 1024 * 1024  # the smallest part that S3 takes, but for the last one
 
 @pytest.fixture
 def writing_keys(s3):
-    """Keys that may only read are a good choice for a door, where the server itself evidently writes."""
+    """Keys that may only read are a good choice for a door, if the server itself evidently writes."""
     key = s3.scratch("may-we-write")
     try:
         s3.client.put_object(Bucket=s3.bucket, Key=key, Body=b"")

@@ -8,7 +8,7 @@ from fixtures.stack import Presigned
 
 @pytest.mark.read_only
 def test_presigned_downloads_reach_the_object_store(stack):
-    """Clients from 3.17 on fetch files by URLs that the server signs: where those lead nowhere, each load hangs.
+    """Clients from 3.17 on fetch files by URLs that the server signs: if those lead nowhere, each load hangs.
 
     Remedy: give the server an MLFLOW_S3_ENDPOINT_URL that clients can reach, too, and let them through to it; until
     then set MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD=false for every client.

@@ -94,7 +94,7 @@ WHERE NOT (i.indisvalid AND i.indisready)
 
 
 def expected(stack):
-    """Table -> (columns, keys): of this very revision where our client has it too, else what all versions share."""
+    """Table -> (columns, keys): of this very revision if our client has it too, else what all versions share."""
     columns = {table: {*key.split(), *others.split()} for table, (key, others) in CORE.items()}
     keys = {table: [set(key.split())] for table, (key, _) in CORE.items()}
     for table, column in UNIQUE.items():

@@ -93,7 +93,7 @@ def test_registry_answers(probe, unique, doors):
 
 
 def test_registry_and_tracking_share_one_server(probe, new_run, unique, doors):
-    """A version's link to its run only holds where registry and tracking are one server on one database.
+    """A version's link to its run only holds if registry and tracking are one server on one database.
 
     Remedy: leave --registry-store-uri out, or give it the value of --backend-store-uri.
     """

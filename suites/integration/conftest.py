@@ -87,7 +87,7 @@ def has_logged_models(stack) -> bool:
 
 @pytest.fixture
 def logged_models(has_logged_models, stack) -> None:
-    """For claims about log_model itself: out of scope where the server is too old for it."""
+    """For claims about log_model itself: out of scope if the server is too old for it."""
     if not has_logged_models:
         raise OutOfScope(
             Lack.CLIENT_SKEW,

@@ -54,7 +54,7 @@ def test_autologged_training_is_stored_whole(autolog, trained, stored, shared_ex
 def test_autologged_model_says_what_it_needs(autolog, logged_models, trained, load, fetched, shared_experiment):
     """A model logged without requirements gets them inferred: they must name what it was trained with.
 
-    Remedy: read the client's warnings; where inference fails, MLflow writes guesses: pass pip_requirements.
+    Remedy: read the client's warnings; if inference fails, MLflow writes guesses: pass pip_requirements.
     """
     model, data, amounts = regression(trained)
     autolog(log_models=True)

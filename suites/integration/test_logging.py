@@ -105,7 +105,7 @@ def test_models_of_two_runs_are_not_mixed_up(trained, log_model, differing, how_
 def test_runs_that_bring_one_new_data_set_at_once_keep_it(make_experiment, make_run, probe, doors):
     """Trainings that start together on the same data log it at the same moment: each run must have its data set.
 
-    Remedy: where log-inputs is refused with a UniqueViolation, send it again, or log the data set in one run before the
+    Remedy: if log-inputs is refused with a UniqueViolation, send it again, or log the data set in one run before the
     others start; nothing else of the run is lost.
     """
     experiment = make_experiment()

@@ -8,6 +8,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from fixtures.clients.doors import describe_bytes
+from fixtures.clients.mlflow_errors import is_schema_refusal
 from fixtures.core.outcomes import expect, expect_that
 
 OF_ONE_SAVE = ("artifact_path:", "model_id:", "model_uuid:", "run_id:", "utc_time_created:")
@@ -77,7 +78,7 @@ def refuses(model, request):
     try:
         model.predict(request)
     except MlflowException as error:
-        return "Failed to enforce schema" in str(error)
+        return is_schema_refusal(error)
     return False
 
 

@@ -18,7 +18,7 @@ from fixtures.load.judges import DEFAULT_WORKERS, WORKER_THREADS, find_latest_ro
 from fixtures.load.latency import MeasuredLoad
 from fixtures.load.sessions import IDLE_SECONDS, SessionSampler, find_left_behind, sees_others
 
-ROUNDS = 4  # of all clients at once: where connections are short, whether the threads block each other is luck
+ROUNDS = 4  # of all clients at once: if connections are short, whether the threads block each other is luck
 MOST = 320  # clients; a larger server is full as well when a few of its workers are
 
 

@@ -78,7 +78,7 @@ def test_metrics_of_a_fleet_are_stored_once(sent, fleet, load, target, doors):
 
 
 def test_params_and_data_sets_of_a_fleet_are_stored_once(sent, fleet, target):
-    """What a model was trained with is lost where a server acknowledged a param or a data set and dropped it.
+    """What a model was trained with is lost if a server acknowledged a param or a data set and dropped it.
 
     Remedy: search the servers' logs for the run ids named here; look at the tables params and inputs for triggers and
     rules, and whether all servers behind the address use the same database.

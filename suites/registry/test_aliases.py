@@ -8,7 +8,7 @@ CONNECTIONS = 10
 def test_moved_alias_resolves_to_the_new_version_at_once(enter, mlflow_client, registry):
     """A deploy that reads @champion after a promotion gets the new version, whichever server worker answers.
 
-    Remedy: look at table registered_model_aliases; where it is right and answers differ, look for a cache between,
+    Remedy: look at table registered_model_aliases; if it is right and answers differ, look for a cache between,
     a read replica (MLFLOW_READ_REPLICA...) or servers on different databases behind one address.
     """
     model = enter(3)

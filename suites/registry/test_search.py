@@ -139,7 +139,7 @@ def test_paging_through_models_finds_each_once(crowd, search, order):
 
 @pytest.mark.parametrize("order", ["version_number ASC", "name ASC", "last_updated_timestamp DESC"])
 def test_paging_through_versions_finds_each_once(line, search, order):
-    """Pages of versions must add up also where the order key is the same for all, as after a rename.
+    """Pages of versions must add up also if the order key is the same for all, as after a rename.
 
     Remedy: compare with a search in one page; look for servers of different MLflow versions behind one address.
     """

@@ -7,6 +7,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from fixtures.clients.doors import describe_bytes
+from fixtures.clients.mlflow_errors import is_missing_version
 from fixtures.core.outcomes import expect, shorten_text
 
 WAYS = {"1": 1, "2": 2, "3": 3, "@champion": 1, "Staging": 3, "Production": 2, "latest": 4}
@@ -88,7 +89,7 @@ def test_uri_of_nothing_is_an_error(promoted, tmp_path):
         try:
             seen = describe_bytes(payload(uri, folder))
         except MlflowException as error:
-            seen = "refused" if "not found" in str(error) or "No versions" in str(error) else shorten_text(str(error))
+            seen = "refused" if is_missing_version(error) else shorten_text(str(error))
         expect(uri, seen, "refused")
 
 
