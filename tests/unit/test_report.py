@@ -239,7 +239,8 @@ FIELDS = {
     "scope": "selected total doors out_of_scope",
     "counts": "fail not-checked known-issue pass out-of-scope",
     "timings": "provision collect tear-down suites steps total",
-    "checks": "id area status sentence proven what expected seen remedy seconds reason notes cases phase lacks symptom",
+    "checks": "id area status sentence proven what expected seen remedy seconds reason notes cases phase lacks symptom"
+    " answer cause_id cause",
 }
 
 
