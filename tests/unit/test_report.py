@@ -232,7 +232,7 @@ def test_markdown_says_the_same(whole):
 
 FIELDS = {
     "": "schema_version verdict run started finished stack header failure scope counts timings checks figures"
-    " deselected residue spent",
+    " deselected residue spent advices",
     "verdict": "word line code",
     "stack": "backend ours mlflow database object_store public_urls versions capabilities facts differs workers pool"
     " logs",
