@@ -2,6 +2,8 @@
 
 import pytest
 
+from fixtures.clients.routes import RouteObjects
+from fixtures.clients.spans import make_trace_id
 from fixtures.core.outcomes import Lack, OutOfScope, expect_that
 from fixtures.core.uris import proxied_path
 from fixtures.preflight.canary import require_field
@@ -58,3 +60,24 @@ def models(stack, probe, unique):
         raise OutOfScope(Lack.MODELS, "the registry holds no model")
     expect_that(found, f"models with {asked.get('filter', 'any name')}", "one at least", found)
     return [require_field(model, "name") for model in found]
+
+
+@pytest.fixture(scope="module")
+def route_objects(probe, unique):
+    """What the requests of `fixtures.clients.routes` are about: a run with metrics and a file, a model made of it."""
+    experiment = require_field(probe.call("experiments/create", {"name": unique("routes")}), "experiment_id")
+    body = {"experiment_id": experiment, "run_name": unique("run"), "start_time": 1}
+    info = require_field(probe.call("runs/create", body), "run", "info")
+    run, source = require_field(info, "run_id"), require_field(info, "artifact_uri")
+    points = [
+        {"key": key, "value": value, "timestamp": 1, "step": 0}
+        for key, value in (("loss", 0.5), ("nan", "NaN"), ("inf", "Infinity"), ("-inf", "-Infinity"))
+    ]
+    probe.call("runs/log-batch", {"run_id": run, "metrics": points})
+    root, file, content = proxied_path(source) or "", "route.txt", f"routes of run {run}\n"
+    if root:
+        probe.put_artifact(f"{root}/{file}", content.encode())
+    model = unique("routes")
+    probe.call("registered-models/create", {"name": model})
+    probe.call("model-versions/create", {"name": model, "source": source, "run_id": run})
+    return RouteObjects(experiment, run, root, file, content, model, "loss", make_trace_id())

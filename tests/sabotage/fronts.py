@@ -1,0 +1,58 @@
+"""Sabotages by what stands in front of a server: filters, and proxies that pass a part of the routes only."""
+
+from __future__ import annotations
+
+from tests.sabotage.harness import Sabotage, raid
+from tests.sabotage.lies import artifacts, lie, only
+from tests.sabotage.rules import Request, Rule, answer, at
+
+FORBIDDEN = answer(403, "<html><h1>403 Forbidden</h1></html>", {"Content-Type": "text/html", "Server": "filter"})
+NOT_FOUND = answer(404, "<html><h1>404 Not Found</h1></html>", {"Content-Type": "text/html", "Server": "nginx"})
+BAD_METHOD = answer(405, "<html><h1>405 Not Allowed</h1></html>", {"Content-Type": "text/html", "Server": "nginx"})
+START_PAGE = answer(200, "<!doctype html><title>Welcome</title>", {"Content-Type": "text/html"})
+ROUTES = "health/test_routes.py::test"
+
+
+def looks_like_code(request: Request) -> bool:
+    return any(word in request.body for word in (b"<script", b"import os", b"UNION SELECT"))
+
+
+RAIDS = (
+    raid(
+        "a filter in front",
+        Sabotage(
+            "files are refused by name and by content",
+            {"client/test_code_files.py::test_files_of_code_come_back": "code/train.py.*403.*not MLflow's own answer"},
+            lambda: [
+                Rule("names", artifacts("PUT", "GET", path=r"\.(sh|env|ini)$"), FORBIDDEN),
+                Rule("contents", artifacts("PUT"), only(looks_like_code, FORBIDDEN)),
+            ],
+        ),
+        Sabotage(
+            "values are refused that look like code",
+            {"client/test_values.py::test_text_is_stored_as_it_was_sent": "403"},
+            lie("values", at("/runs/log-batch$", "POST"), only(looks_like_code, FORBIDDEN)),
+        ),
+        Sabotage(
+            "two methods are refused",
+            {f"{ROUTES}_scripts_may_use_every_method": "PATCH .*update: 405.*nginx.*DELETE .*delete-tag: 405"},
+            lie("methods", at("/registered-models/", "PATCH", "DELETE"), BAD_METHOD),
+        ),
+        Sabotage(
+            "what pages ask for is not passed, or is answered with a start page",
+            {
+                f"{ROUTES}_routes_that_only_pages_use_are_let_through": "POST /graphql: 404 text/html of nginx.*"
+                "/get-artifact: 200 text/html.*GET /model-versions/get-artifact",
+                f"{ROUTES}_the_page_can_read_a_run_whose_metrics_are_not_finite": "404 text/html of nginx",
+            },
+            lambda: [
+                Rule("graphql", at("/graphql$"), NOT_FOUND),
+                Rule("files", at("/get-artifact$"), START_PAGE),
+                Rule("charts", at("/ajax-api/.*/get-history-bulk-interval$"), START_PAGE),
+            ],
+        ),
+        beside="""client/test_artifacts.py::test_a_folder_comes_back_whole
+            client/test_values.py::test_a_param_cannot_be_changed
+            health/test_services.py::test_client_lists_experiments""",
+    ),
+)
