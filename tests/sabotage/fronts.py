@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from tests.sabotage.harness import Sabotage, raid
-from tests.sabotage.lies import artifacts, lie, only
-from tests.sabotage.rules import Request, Rule, answer, at
+from tests.sabotage.lies import artifacts, has, larger_than, lie, only
+from tests.sabotage.rules import Request, Rule, answer, at, every_nth
 
 FORBIDDEN = answer(403, "<html><h1>403 Forbidden</h1></html>", {"Content-Type": "text/html", "Server": "filter"})
 NOT_FOUND = answer(404, "<html><h1>404 Not Found</h1></html>", {"Content-Type": "text/html", "Server": "nginx"})
 BAD_METHOD = answer(405, "<html><h1>405 Not Allowed</h1></html>", {"Content-Type": "text/html", "Server": "nginx"})
+TOO_LARGE = answer(413, "<html><h1>413 Request Entity Too Large</h1></html>", {"Content-Type": "text/html"})
 START_PAGE = answer(200, "<!doctype html><title>Welcome</title>", {"Content-Type": "text/html"})
-ROUTES = "health/test_routes.py::test"
+ROUTES, SPANS = "health/test_routes.py::test", "client/test_spans.py::test_a"
 
 
 def looks_like_code(request: Request) -> bool:
@@ -51,8 +52,32 @@ RAIDS = (
                 Rule("charts", at("/ajax-api/.*/get-history-bulk-interval$"), START_PAGE),
             ],
         ),
+        Sabotage(
+            "spans are not passed",
+            {
+                f"{SPANS}_trace_of_any_size_is_stored": "v1/traces.*404",
+                f"{SPANS}_burst_of_spans_is_stored_whole": "404",
+            },
+            lie("spans", at("/v1/traces$"), NOT_FOUND),
+        ),
         beside="""client/test_artifacts.py::test_a_folder_comes_back_whole
+            client/test_traces.py::test_a_trace_is_found_with_its_spans
             client/test_values.py::test_a_param_cannot_be_changed
             health/test_services.py::test_client_lists_experiments""",
+    ),
+    raid(
+        "spans that go astray",
+        Sabotage(
+            "traces of more than 64 kB are refused",
+            {f"{SPANS}_trace_of_any_size_is_stored": "100000 bytes.*413"},
+            lie("size", at("/v1/traces$"), larger_than(1 << 16, TOO_LARGE)),
+        ),
+        Sabotage(
+            "one request in seven is taken and not passed on",
+            {f"{SPANS}_burst_of_spans_is_stored_whole": "expected 200, whole traces, seen 1[5-9]0 spans"},
+            lie("lost", at("/v1/traces$"), only(has("step 9"), every_nth(7, answer(200)))),
+        ),
+        beside="""client/test_traces.py::test_a_trace_is_found_with_its_spans
+            health/test_routes.py::test_scripts_may_use_every_method""",
     ),
 )

@@ -1,0 +1,120 @@
+"""Spans at /v1/traces: sent by hand and by OpenTelemetry's own exporter, and counted where the server stores them.
+
+MLflow's client would hide a refusal: it keeps the trace as an artifact instead.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import SpanContext
+from packaging.version import Version
+
+from fixtures.clients.routes import describe_answer
+from fixtures.clients.spans import (
+    MLFLOW_EXPERIMENT_HEADER,
+    SPAN_ROUTE,
+    make_span_body,
+    make_trace_id,
+    post_spans,
+    read_spans,
+)
+from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that
+
+FIRST = Version("3.6.0")  # that gives back what /v1/traces has stored
+FIRST_BELOW_A_PATH = Version("3.16.0")  # older servers have the route at their root only, whatever --static-prefix says
+SIZES = {"small": 0, "100 kB": 100_000, "1 MB": 1_000_000}
+SENDERS, TRACES, SPANS = 4, 5, 10  # 200 spans: of each sender so many traces of so many spans
+NAMES = [f"step {number}" for number in range(SPANS)]
+TRACE_ROWS = "SELECT count(*), count(DISTINCT trace_id) FROM spans WHERE experiment_id = %s"
+
+
+@pytest.fixture
+def span_experiment(api, make_experiment):
+    """An experiment of ours on a server that takes spans over HTTP."""
+    if api.version < FIRST:
+        raise OutOfScope(Lack.TRACES, f"MLflow {api.version} does not give back spans of {SPAN_ROUTE}")
+    return make_experiment()
+
+
+def describe_refusal(answer, api):
+    """What an answer to spans says; None if it took them."""
+    if answer.status_code == 404 and api.version < FIRST_BELOW_A_PATH and urlsplit(api.probe.uri).path.strip("/"):
+        raise OutOfScope(Lack.TRACES, f"MLflow {api.version} has {SPAN_ROUTE} at its root only")
+    if answer.status_code == 501:
+        raise OutOfScope(Lack.TRACES, f"{SPAN_ROUTE}: the server's store takes no spans")
+    return None if answer.status_code == 200 else describe_answer(answer)
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_a_trace_of_any_size_is_stored(api, probe, span_experiment, doors, size):
+    """Applications send each trace in one request: with prompts and documents it is as large as a megabyte.
+
+    Remedy: let POST /v1/traces pass in the proxy in front, with bodies of some MB (client_max_body_size); start the
+    server without --gunicorn-opts and MLFLOW_GUNICORN_OPTS, which leave the route out. MLflow's client hides this.
+    """
+    trace, text = make_trace_id(), "a long answer " * (size // 14)
+    fault = describe_refusal(post_spans(probe, span_experiment, make_span_body(trace, ["ask", "look up"], text)), api)
+    expect_that(fault is None, f"POST {SPAN_ROUTE} with a trace of {size} bytes", "status 200", fault)
+    spans = read_spans(probe, [trace]).get(trace, [])
+    expect(f"spans of trace tr-{trace}", sorted(span.get("name") for span in spans), ["ask", "look up"])
+    found = [a["value"].get("string_value", "") for span in spans for a in span["attributes"] if a["key"] == "payload"]
+    expect(f"length of an attribute of trace tr-{trace}", [len(one) for one in found], [len(text)] if text else [])
+    expect_that(found == ([text] if text else []), f"attribute of trace tr-{trace}", "as sent", "another text")
+    doors.rows_agree(f"spans of experiment {span_experiment}", [(2, 1)], TRACE_ROWS, int(span_experiment))
+
+
+def test_a_burst_of_spans_is_stored_whole(api, probe, span_experiment, doors):
+    """Several applications send spans at once, one of them by OpenTelemetry's exporter: not one span may be lost.
+
+    Remedy: see the server log for /v1/traces; look for a proxy, collector or rate limit that drops requests, and for
+    the size of the connection pool.
+    """
+    senders = [send_by_exporter, *[send_by_hand] * (SENDERS - 1)]
+    with ThreadPoolExecutor(SENDERS) as pool:
+        sent = list(pool.map(lambda send: send(api, span_experiment), senders))
+    faults = [fault for _, found in sent for fault in found if fault]
+    traces = [trace for ids, _ in sent for trace in ids]
+    expect_that(not faults, f"{SENDERS * TRACES} requests to {SPAN_ROUTE}", "status 200", f"{len(faults)}: {faults}")
+    found = {trace: sorted(span.get("name") for span in spans) for trace, spans in read_spans(probe, traces).items()}
+    short = [trace for trace in traces if found.get(trace) != NAMES]
+    seen = (
+        f"{sum(map(len, found.values()))} spans; {len(short)} traces are not whole, such as tr-{(short or ['']).pop()}"
+    )
+    expect_that(not short, f"spans of experiment {span_experiment}", f"{len(traces) * SPANS}, whole traces", seen)
+    rows = [(len(traces) * SPANS, len(traces))]
+    doors.rows_agree(f"spans of experiment {span_experiment}", rows, TRACE_ROWS, int(span_experiment))
+
+
+def send_by_hand(api, experiment):
+    """Ids of the traces sent, and what refused each of them."""
+    probe, traces = api.probe.fresh(), [make_trace_id() for _ in range(TRACES)]
+    return traces, [describe_refusal(post_spans(probe, experiment, make_span_body(t, NAMES)), api) for t in traces]
+
+
+def send_by_exporter(api, experiment):
+    """The same by OpenTelemetry's exporter, which tells no more than that it failed."""
+    exporter = OTLPSpanExporter(
+        endpoint=api.probe.uri + SPAN_ROUTE,
+        headers={MLFLOW_EXPERIMENT_HEADER: experiment},
+        session=api.probe.access.session(),
+        compression=Compression.NoCompression,
+    )
+    traces = [make_trace_id() for _ in range(TRACES)]
+    results = [exporter.export(make_sdk_spans(int(trace, 16))) for trace in traces]
+    return traces, ["OpenTelemetry's exporter failed" for one in results if one is not SpanExportResult.SUCCESS]
+
+
+def make_sdk_spans(trace):
+    """One span of OpenTelemetry's SDK for each name, the first above the others."""
+    contexts = [SpanContext(trace, number, is_remote=False) for number in range(1, SPANS + 1)]
+    now = time.time_ns()
+    return [
+        ReadableSpan(name, context, parent=contexts[0] if number else None, start_time=now, end_time=now + 1_000_000)
+        for number, (name, context) in enumerate(zip(NAMES, contexts, strict=True))
+    ]
