@@ -11,6 +11,7 @@ from tests.sabotage import (
     fronts,
     health,
     health_parts,
+    health_tables,
     integration,
     load,
     pipelines,
@@ -30,6 +31,7 @@ MODULES = (
     registry,
     registry_moves,
     health_parts,
+    health_tables,
     health,
     benchmark,
 )
