@@ -97,9 +97,19 @@ class Checkout:
         return cls(root)
 
     def begin(
-        self, scratch: Path, *args: str, workers: int = 0, env: dict[str, str] | None = None, before: Sequence[str] = ()
+        self,
+        scratch: Path,
+        *args: str,
+        workers: int = 0,
+        env: dict[str, str] | None = None,
+        before: Sequence[str] = (),
+        where: Path | None = None,
     ) -> Begun:
-        """Start pytest in a session of its own; its temporary folder and report lie in `scratch`."""
+        """Start pytest in a session of its own; its temporary folder and report lie in `scratch`.
+
+        Args:
+            where: the folder in which it is called; the checkout's if it is None.
+        """
         (scratch / "tmp").mkdir(exist_ok=True)
         report = scratch / "report"
         given = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch / "tmp")}
@@ -107,7 +117,7 @@ class Checkout:
         argv += ["-n", str(workers)] if workers else []
         popen = subprocess.Popen(
             argv,
-            cwd=self.root,
+            cwd=where or self.root,
             env=given | (env or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

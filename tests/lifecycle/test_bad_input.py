@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from fixtures.backends.venvs import MADE_RECORD, locate_venv
 from tests.lifecycle.support import Stub, Trace, both_ways, refused
 
 EXTERNAL = ("--stack", "external")
@@ -16,8 +17,10 @@ def bad(examples, scratch):
 
     def check(code, *words, args, workers, env=None):
         selection = ["suites/health/test_answers.py"]
-        refused(examples.run(scratch, *args, *selection, workers=workers, env=env), code, *words)
+        done = examples.run(scratch, *args, *selection, workers=workers, env=env)
+        refused(done, code, *words)
         assert Trace(scratch).left() == []
+        return done
 
     return check
 
@@ -47,6 +50,38 @@ def bad(examples, scratch):
 )
 def test_usage(bad, workers, args, words):
     bad(4, *words, args=args, workers=workers)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--report-dir", "/proc"], ("--report-dir", "/proc", "cannot be written")),
+        (["--report-dir", "/etc/passwd"], ("--report-dir", "/etc/passwd", "is a file")),
+        (["--report-dir=/etc/passwd/reports"], ("--report-dir", "/etc/passwd/reports", "cannot be written")),
+        (["--mlflow-version", "3.9"], ("--mlflow-version", "'3.9'", "no release", "3.17.2")),
+        (["--mlflow-version", "1.30.0"], ("--mlflow-version", "'1.30.0'", "older than 2.16.0")),
+        (["--stack", "containers", "--mlflow-version", "3.9.0"], ("--mlflow-version", "--stack embedded", "--image")),
+        ([*EXTERNAL, "--mlflow-uri", "http://h", "--mlflow-version", "3.9.0"], ("--mlflow-version", "starts")),
+    ],
+    ids=lambda value: "-".join(value[-2:]) if isinstance(value, list) else "",
+)
+def test_usage_of_folders_and_versions(bad, args, words):
+    bad(4, *words, args=args, workers=0)
+
+
+@both_ways
+def test_a_folder_that_exists_can_be_named_with_a_space(examples, scratch, stub, workers):
+    """pytest takes it for a path too; the checkout's settings count all the same, since a suite is named."""
+    (folder := scratch / "reports-of-ci").mkdir()
+    done = examples.run(
+        scratch, "suites/health/test_answers.py", *stub.target, "--report-dir", str(folder), workers=workers
+    )
+    assert done.code == 0 and (folder / "readiness.json").exists(), done.out
+
+
+def test_a_missing_file_behind_a_space_is_named(examples, scratch):
+    """pytest itself reads a word that begins with @, before it knows us."""
+    refused(examples.run(scratch, *EXTERNAL, "--db-uri", "@/no/file"), 4, "No such file", "/no/file")
 
 
 @both_ways
@@ -107,6 +142,30 @@ def test_containers_without_an_engine(bad, workers):
     env = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
     words = ("no Docker engine answers at unix:///nonexistent/docker.sock", "DOCKER_HOST", "--stack embedded")
     bad(7, "NOT PROVEN: --stack containers", *words, args=("--stack", "containers"), workers=workers, env=env)
+
+
+@pytest.fixture
+def cache(scratch):
+    """Variables of a cache of environments that nothing can be installed into."""
+    return {"READINESS_CACHE": str(scratch / "cache"), "UV_OFFLINE": "1", "UV_CACHE_DIR": str(scratch / "uv")}
+
+
+@both_ways
+def test_a_version_that_cannot_be_installed(bad, cache, workers):
+    words = ("NOT PROVEN: --mlflow-version 3.9.0", "cannot be installed", "mlflow was not found")
+    bad(7, *words, args=("--mlflow-version", "3.9.0"), workers=workers, env=cache)
+
+
+def test_the_server_is_started_by_the_python_of_its_version(bad, cache):
+    """The one in the cache is not made anew; this one says what it is asked for, and ends."""
+    python = locate_venv("3.9.0", cache) / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho the python of 3.9.0: $*\nexit 9\n")
+    python.chmod(0o755)
+    (python.parents[1] / MADE_RECORD).write_text("{}")
+    words = ("NOT PROVEN: MLflow at http://127.0.0.1:", "exited with 9")
+    done = bad(7, *words, args=("--mlflow-version", "3.9.0"), workers=0, env=cache)
+    assert "the python of 3.9.0: -m mlflow server --host 127.0.0.1" in done.out
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
 """Every exit code, alone and with two workers (docs/report.md, "Exit codes")."""
 
+import json
 import os
 import signal
 
 import pytest
 
-from tests.lifecycle.support import Trace, both_ways, refused
+from tests.lifecycle.support import Checkout, Trace, both_ways, refused
 
 ANSWERS = "suites/health/test_answers.py"
 FINDS = "suites/health/test_finds.py"
@@ -27,6 +28,26 @@ def test_1_not_ready_also_with_x(examples, scratch, stub, workers, first_only):
     assert (done.code, done.status("test_first_finding")) == (1, "fail"), done.out
     if not first_only or not workers:  # with two workers the second may be in flight already
         assert done.status("test_second_finding") == ("not-checked" if first_only else "fail")
+
+
+@both_ways
+def test_called_from_another_folder_a_run_is_the_same(scratch, stub, workers):
+    """The same checks, verdict and code, and the report lies in the checkout all the same."""
+    (elsewhere := scratch / "elsewhere").mkdir()
+    checkout = Checkout.make(scratch / "checkout")
+    done = checkout.run(
+        scratch, *stub.target, "--report-dir=", str(checkout.root / "suites/health"), workers=workers, where=elsewhere
+    )
+    assert done.code == 1, done.out
+    document = json.loads((checkout.root / "reports" / "readiness.json").read_text())
+    assert document["verdict"]["word"] == "NOT READY" and document["verdict"]["line"] in done.out
+    assert {check["id"]: check["status"] for check in document["checks"]} == {
+        f"{ANSWERS}::test_it_answers": "pass",
+        f"{ANSWERS}::test_it_answers_twice": "pass",
+        f"{FINDS}::test_first_finding": "fail",
+        f"{FINDS}::test_second_finding": "fail",
+    }
+    assert list(elsewhere.iterdir()) == [] and Trace(scratch).left() == []
 
 
 @both_ways
@@ -73,8 +94,6 @@ def test_4_usage(examples, scratch, workers, args, words):
 
 @both_ways
 def test_4_an_unknown_suite_folder(examples, scratch, workers):
-    from tests.lifecycle.support import Checkout
-
     checkout = Checkout.make(scratch / "checkout")
     (checkout.root / "suites" / "typo").mkdir()
     refused(checkout.run(scratch, workers=workers), 4, "suites/typo", "unknown suite", "health")

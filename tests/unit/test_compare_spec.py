@@ -114,7 +114,7 @@ def test_an_installation_that_fails_is_one_line_and_leaves_nothing(tmp_path, mon
 def test_an_environment_is_made_once_and_a_part_of_one_never_used(tmp_path, monkeypatch):
     made = []
 
-    def install(folder, version, wanted, before, lock):
+    def install(folder, version, environ, lock, tell):
         assert not folder.exists()
         folder.mkdir()
         made.append(version)
