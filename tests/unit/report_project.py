@@ -26,6 +26,7 @@ class Run:
     lost = os.environ.get("LOST")
     settings = Settings(report_dir=Path("reports").absolute())
     residue = spent = None
+    requests = 0
     failure = os.environ.get("FAILURE")
     steps, timings = [("mlflow", 8.9)], {"provision": 9.0, "collect": 1.0}
     deselected, header = {}, ["stack: embedded"]

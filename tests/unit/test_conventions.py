@@ -13,12 +13,12 @@ from fixtures.verdict.known_issues import ISSUES
 
 AREAS = ("health", "client", "load", "integration", "registry")
 SKIPPED_FOLDERS = {".venv", ".git", "reports", "__pycache__", ".mypy_cache", ".ruff_cache"}
-# The gate keeps a rate, which is to wait.
+# The gate keeps a rate, which is to wait; the traffic counts that wait.
 SLEEPERS = {
     "fixtures/core/waiting.py",
     "fixtures/processes/guard.py",
     "fixtures/processes/reaper.py",
-    "fixtures/guardrails/request_gate.py",
+    "fixtures/core/traffic.py",
 }
 REGISTRIES = re.compile(r"(files\.pythonhosted|pypi|test\.pypi|registry\.npmjs|conda\.anaconda)\.(org|com)|artifactory")
 

@@ -232,15 +232,15 @@ def test_markdown_says_the_same(whole):
 
 FIELDS = {
     "": "schema_version verdict run started finished stack header failure scope counts timings checks figures"
-    " deselected residue spent advices",
+    " deselected residue spent advices requests",
     "verdict": "word line code",
-    "stack": "backend ours mlflow database object_store public_urls versions capabilities facts differs workers pool"
-    " logs",
+    "stack": "backend ours mlflow database object_store public_urls versions capabilities facts differs workers"
+    " pool logs",
     "scope": "selected total doors out_of_scope",
     "counts": "fail not-checked known-issue pass out-of-scope",
     "timings": "provision collect tear-down suites steps total",
     "checks": "id area status sentence proven what expected seen remedy seconds reason notes cases phase lacks symptom"
-    " answer cause_id cause",
+    " answer cause_id cause requests",
 }
 
 
@@ -251,9 +251,8 @@ def test_programs_find_the_fields_that_they_know(whole):
         part = report[place] if place else report
         for one in part if isinstance(part, list) else [part]:
             assert set(one) == set(names.split()), place
-    assert [type(report[name]) for name in ("run", "header", "figures", "residue", "spent")] == [
-        str, list, list, type(None), type(None),
-    ]  # fmt: skip
+    types = [type(report[name]) for name in ("run", "header", "figures", "residue", "spent")]
+    assert types == [str, list, list, type(None), type(None)]
 
 
 def test_a_report_is_read_back_as_it_was():
