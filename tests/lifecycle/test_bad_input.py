@@ -79,6 +79,16 @@ def test_a_folder_that_exists_can_be_named_with_a_space(examples, scratch, stub,
     assert done.code == 0 and (folder / "readiness.json").exists(), done.out
 
 
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_alone_with_a_space_it_ends_with_the_word_to_write(examples, scratch, kind):
+    """pytest reads nothing of the checkout then; what the set-up has installed into .venv says so."""
+    place = scratch / kind
+    place.mkdir() if kind == "folder" else place.write_text("")
+    words = (f"--report-dir {place}: ", f"write --report-dir={place}")
+    refused(examples.run(scratch, "--report-dir", str(place)), 4, *words)
+    assert Trace(scratch).left() == []
+
+
 def test_a_missing_file_behind_a_space_is_named(examples, scratch):
     """pytest itself reads a word that begins with @, before it knows us."""
     refused(examples.run(scratch, *EXTERNAL, "--db-uri", "@/no/file"), 4, "No such file", "/no/file")

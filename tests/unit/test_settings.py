@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from fixtures.config.environment import cleanse_environment, join_options
-from fixtures.config.readers import Walk, refuse_unwritable
+from fixtures.config.mlflow_readiness_usage import PATH_OPTIONS
+from fixtures.config.readers import Walk, read_file, read_headers, read_path, refuse_unwritable
 from fixtures.config.settings import OPTIONS, Settings, Usage, find_passwords, redact_uri, resolve_settings
 from fixtures.core.files import ROOT
 from fixtures.core.handover import load_record, save_record
@@ -35,6 +36,10 @@ def test_defaults(tmp_path):
 
 def test_every_option_has_a_variable_of_the_same_name():
     assert {o.variable for o in OPTIONS} >= {"READINESS_STACK", "READINESS_DB_URI", "READINESS_KEEP_STACK"}
+
+
+def test_the_options_that_name_paths_are_known_to_what_the_set_up_installs():
+    assert set(PATH_OPTIONS) == {f"--{o.name}" for o in OPTIONS if o.read in (read_path, read_file, read_headers)}
 
 
 @pytest.mark.parametrize("word", ["false", "0", "no", "False", ""])
