@@ -22,7 +22,7 @@ from tests.sabotage.lies import (
     says,
     stale,
 )
-from tests.sabotage.rules import Forward, Request, Response, Rule, answer, at, every_nth
+from tests.sabotage.rules import Forward, Request, Response, Rule, answer, at, delay, every_nth
 
 RECONNECT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'mlflow' AND pid <> pg_backend_pid()"
@@ -176,6 +176,15 @@ RAIDS = (
         ),
         beside="""health/test_services.py::test_registry_answers health/test_services.py::test_health_answers_ok
             health/test_replicas.py::test_new_experiment_is_seen_by_every_worker""",
+    ),
+    raid(
+        "a proxy that holds requests",
+        Sabotage(
+            "5 % of all requests are held for 2 s",
+            {"health/test_tail.py::test_small_reads_do_not_stall": r"4 of \d+ reads.*longest 2\..*once more: 4 of"},
+            lie("held", at("."), every_nth(20, delay(2))),
+        ),
+        beside="health/test_services.py::test_health_answers_ok",
     ),
     raid(
         "a standby behind a dead /health",
