@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from tests.sabotage.harness import Sabotage, raid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.sabotage.harness import Aim, Sabotage, Target, raid
 from tests.sabotage.lies import artifacts, has, larger_than, lie, only
-from tests.sabotage.rules import Request, Rule, answer, at, every_nth
+from tests.sabotage.proxy import TamperProxy
+from tests.sabotage.rules import Request, Response, Rule, answer, at, edit, every_nth
 
 FORBIDDEN = answer(403, "<html><h1>403 Forbidden</h1></html>", {"Content-Type": "text/html", "Server": "filter"})
 NOT_FOUND = answer(404, "<html><h1>404 Not Found</h1></html>", {"Content-Type": "text/html", "Server": "nginx"})
 BAD_METHOD = answer(405, "<html><h1>405 Not Allowed</h1></html>", {"Content-Type": "text/html", "Server": "nginx"})
 TOO_LARGE = answer(413, "<html><h1>413 Request Entity Too Large</h1></html>", {"Content-Type": "text/html"})
 START_PAGE = answer(200, "<!doctype html><title>Welcome</title>", {"Content-Type": "text/html"})
+PAGE = "health/test_page.py::test_the"
 ROUTES, SPANS = "health/test_routes.py::test", "client/test_spans.py::test_a"
 
 
 def looks_like_code(request: Request) -> bool:
     return any(word in request.body for word in (b"<script", b"import os", b"UNION SELECT"))
+
+
+def without_type(response: Response) -> None:
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = "text/plain"
+
+
+@contextmanager
+def public_url_without_scripts(target: Target, aim: Aim) -> Iterator[None]:
+    """People come by another address than scripts."""
+    host = aim.mlflow_uri.removeprefix("http://")
+    with TamperProxy(aim.mlflow_uri, [Rule("public", at("/static-files/"), NOT_FOUND)], host=host) as proxy:
+        aim.public_urls.append(proxy.url)
+        yield
 
 
 RAIDS = (
@@ -79,5 +98,25 @@ RAIDS = (
         ),
         beside="""client/test_traces.py::test_a_trace_is_found_with_its_spans
             health/test_routes.py::test_scripts_may_use_every_method""",
+    ),
+    raid(
+        "a page that does not load",
+        Sabotage(
+            "styles have no type",
+            {f"{PAGE}_page_opens_with_its_scripts_and_styles": "are wrong: .*css: type text/plain"},
+            lie("styles", at(r"\.css$", "GET"), edit(response=without_type)),
+        ),
+        Sabotage(
+            "scripts that the proxy does not know are its start page",
+            {"health/test_page.py::test_no_script_of_the_page_is_missing": r"are wrong: .*\.js: 200 text/html"},
+            lie("scripts", at(r"/[0-9]+7\..*\.chunk\.js$", "HEAD"), START_PAGE),
+        ),
+        Sabotage(
+            "the public URL passes no scripts",
+            {f"{PAGE}_page_opens_under_each_public_url": "main.*js: 404 text/html of nginx"},
+            breaks=public_url_without_scripts,
+        ),
+        beside="""health/test_routes.py::test_routes_that_only_pages_use_are_let_through
+            health/test_names.py::test_server_answers_to_the_names_that_clients_use""",
     ),
 )
