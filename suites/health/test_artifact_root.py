@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from fixtures.core.outcomes import Finding, Lack, NotProven, OutOfScope, expect_that, shorten_text
+from fixtures.core.outcomes import CauseId, Finding, Lack, NotProven, OutOfScope, expect_that, shorten_text
 from fixtures.core.uris import PROXIED_SCHEMES, STORE_SCHEMES, proxied_path
 from fixtures.preflight.canary import must_answer, require_field
 from fixtures.preflight.deployment import is_on_local_disk
@@ -22,9 +22,11 @@ def test_new_experiments_get_an_object_store_or_the_proxy(probe, new_experiment)
         require_field(found, "experiment", "artifact_location"),
         require_field(made, "run", "info", "artifact_uri"),
     )
+    cause = CauseId.ARTIFACTS_LOCAL_DISK
     for what, uri in ((f"location of experiment {experiment}", location), (f"root of a run in it: {root}", root)):
         kinds = (*PROXIED_SCHEMES, *STORE_SCHEMES)
-        expect_that(urlsplit(uri).scheme in kinds, f"artifact {what}", f"one of {', '.join(kinds)}", uri)
+        known = urlsplit(uri).scheme in kinds
+        expect_that(known, f"artifact {what}", f"one of {', '.join(kinds)}", uri, cause=cause)
     expect_that(root.startswith(f"{location.rstrip('/')}/"), "artifact root of a run", f"below {location}", root)
 
 
@@ -43,4 +45,5 @@ def test_artifact_proxy_does_not_keep_files_on_its_own_disk(stack, probe, new_ru
     except Finding as error:
         raise NotProven(f"no answer from the artifact proxy: {shorten_text(str(error), 200)}") from None
     local = local or stack.on_local_disk
-    expect_that(not local, f"where the proxy keeps {root}", "an object store", "the server's local disk")
+    what, cause = f"where the proxy keeps {root}", CauseId.ARTIFACTS_LOCAL_DISK
+    expect_that(not local, what, "an object store", "the server's local disk", cause=cause)

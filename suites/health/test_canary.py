@@ -2,12 +2,13 @@
 
 import pytest
 
-from fixtures.core.outcomes import Finding, NotProven, expect_that
+from fixtures.core.outcomes import CauseId, Finding, NotProven, expect_that
 from fixtures.core.uris import proxied_path
 from fixtures.preflight.canary import CANARY_FILE, Canary
 
 # Ten steps may each wait 45 s for an answer before they are called broken.
 pytestmark = pytest.mark.timeout(240)
+DEEP_PATH = "suites/health/test_canary.py::test_canary_run_passes_the_whole_deep_path"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_health_does_not_hide_a_broken_deep_path(canary):
     if canary.broken is not None and canary.health == "OK":
         seen = f"/health says OK but the canary failed at step '{canary.step}': {canary.broken}"
         raise Finding(
-            "/health and the deep path", "/health is red while the deep path is broken", seen
+            "/health and the deep path", "/health is red while the deep path is broken", seen, follows=DEEP_PATH
         ) from canary.broken
     if canary.broken is None and canary.health != "OK":
         raise Finding("/health and the deep path", "OK, as the deep path works", canary.health)
@@ -55,9 +56,8 @@ def test_canary_artifact_lies_in_the_declared_bucket(canary, stack, s3, doors):
     the bytes differ, look for a proxy or storage gateway that rewrites uploads.
     """
     where = f"in bucket {s3.bucket}"
-    expect_that(
-        not stack.on_local_disk, "where artifacts lie", where, "the server's local disk, not the declared bucket"
-    )
+    seen, cause = "the server's local disk, not the declared bucket", CauseId.ARTIFACTS_LOCAL_DISK
+    expect_that(not stack.on_local_disk, "where artifacts lie", where, seen, cause=cause)
     if canary.root and proxied_path(canary.root) is None:
         expect_that(
             canary.root.startswith(f"s3://{s3.bucket}/"), "artifact root", f"in bucket {s3.bucket}", canary.root

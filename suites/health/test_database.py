@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.core.outcomes import expect, expect_that
+from fixtures.core.outcomes import CauseId, expect, expect_that
 from fixtures.preflight.canary import must_answer
 
 # Our own door sets itself read-only, so what other sessions get is put together from where it can be set. A role that
@@ -54,7 +54,8 @@ def test_database_is_no_standby(sql):
     Remedy: name the primary in MLFLOW_BACKEND_STORE_URI (libpq: target_session_attrs=read-write), or promote this one.
     """
     expect("SELECT 1", sql.value("SELECT 1"), 1)
-    expect("pg_is_in_recovery()", sql.value("SELECT pg_is_in_recovery()"), False)
+    standby = sql.value("SELECT pg_is_in_recovery()")
+    expect("pg_is_in_recovery()", standby, False, cause=CauseId.DATABASE_READ_ONLY)
 
 
 @pytest.mark.read_only
@@ -67,4 +68,5 @@ def test_database_lets_new_sessions_write(sql):
     where = [row[0] for row in sql.rows(READ_ONLY)]
     if sql.value(READ_ONLY_EVERYWHERE):
         where.append("the whole server (postgresql.conf)")
-    expect_that(not where, "default_transaction_read_only of the server's sessions", "off", f"on for {where}")
+    what, cause = "default_transaction_read_only of the server's sessions", CauseId.DATABASE_READ_ONLY
+    expect_that(not where, what, "off", f"on for {where}", cause=cause)

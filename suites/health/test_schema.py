@@ -4,7 +4,7 @@ from importlib import metadata
 
 import pytest
 
-from fixtures.core.outcomes import Lack, OutOfScope, expect, expect_that
+from fixtures.core.outcomes import CauseId, Lack, OutOfScope, expect, expect_that
 from fixtures.preflight.schema_heads import find_head_for
 
 pytestmark = [pytest.mark.requires("sql"), pytest.mark.read_only]
@@ -137,7 +137,8 @@ def test_schema_revision_is_the_one_the_server_expects(stack, sql):
     head = find_head_for(stack.versions["mlflow"])
     if head is None:
         raise OutOfScope(Lack.SCHEMA_HEAD, f"the revision of MLflow {stack.versions['mlflow']} is not known to us")
-    expect(f"revision of the schema for MLflow {stack.versions['mlflow']}", found[0], head)
+    what = f"revision of the schema for MLflow {stack.versions['mlflow']}"
+    expect(what, found[0], head, cause=CauseId.DATABASE_OTHER_SCHEMA)
 
 
 def test_tables_and_columns_are_all_there(sql, parts):

@@ -27,6 +27,7 @@ class Run:
     settings = Settings(report_dir=Path("reports").absolute())
     residue = spent = None
     requests = 0
+    folder = Path("reports").absolute()
     failure = os.environ.get("FAILURE")
     steps, timings = [("mlflow", 8.9)], {"provision": 9.0, "collect": 1.0}
     deselected, header = {}, ["stack: embedded"]

@@ -138,7 +138,7 @@ def test_a_finding_outweighs_what_is_owed():
     """1 before 6, and the line says both."""
     found = judged(record("fail"), record("not-checked", "b"), record("pass", "c"))
     assert found.code == 1
-    assert found.line.startswith("NOT READY: 1 finding; 1 of 3 required checks could not be made (")
+    assert found.line.startswith("NOT READY: 1 cause, 1 check; 1 of 3 required checks could not be made (")
 
 
 def test_one_owed_check_is_not_proven():

@@ -104,7 +104,7 @@ def test_a_finding_is_shown_once_and_the_verdict_last(whole):
     assert output.count("metric loss of run 3f2a") == 1
     assert "Traceback" not in output
     assert "FAILURES" not in output
-    assert output.strip().splitlines()[-2].startswith("NOT READY: 4 findings; 6 of 13 required checks")
+    assert output.strip().splitlines()[-2].startswith("NOT READY: 4 causes, 4 checks; 6 of 13 required checks")
 
 
 def test_junit_has_findings_in_a_few_lines(whole):
@@ -215,9 +215,8 @@ def test_other_runs_keep_their_codes(project):
 
 def test_the_terminal_fits_its_width(whole):
     """Only the verdict's line may be longer."""
-    lines = [
-        "".join(piece for piece, _ in line) for line in render_terminal(read_report(whole[0].text()), where="reports")
-    ]
+    shown = render_terminal(read_report(whole[0].text()), where="reports")
+    lines = ["".join(piece for piece, _ in line) for line in shown]
     assert max(map(len, lines[:-1])) <= TERMINAL_WIDTH
 
 
@@ -232,7 +231,7 @@ def test_markdown_says_the_same(whole):
 
 FIELDS = {
     "": "schema_version verdict run started finished stack header failure scope counts timings checks figures"
-    " deselected residue spent advices requests",
+    " deselected residue spent advices requests causes",
     "verdict": "word line code",
     "stack": "backend ours mlflow database object_store public_urls versions capabilities facts differs workers"
     " pool logs",
