@@ -7,8 +7,9 @@ import pytest
 from fixtures.core.advice import Advice, Topic
 from fixtures.report.html import render_html
 from fixtures.report.markdown import render_markdown
+from fixtures.report.parts import Shown
 from fixtures.report.report import Report, Scope, Timings, read_report, to_json
-from fixtures.report.sections import Shown, choose_sections, make_page
+from fixtures.report.sections import choose_sections, make_page
 from fixtures.report.terminal import render_terminal
 from fixtures.verdict.verdict import Verdict
 
