@@ -244,5 +244,5 @@ def test_configuration_imports_nothing_heavy():
 def test_load_has_a_budget_of_its_own_for_each_scale(tmp_path):
     usual = settings(tmp_path, **EXTERNAL).max_bytes
     once, thrice = (settings(tmp_path, **EXTERNAL, allow_load=True, load_scale=n).max_bytes for n in ("1", "3"))
-    assert (usual, once, thrice) == (100_000_000, 200_000_000, 400_000_000)
+    assert (usual, once, thrice) == (300_000_000, 400_000_000, 600_000_000)
     assert settings(tmp_path, **EXTERNAL, allow_load=True, max_bytes="20MB").max_bytes == 20_000_000
