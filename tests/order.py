@@ -14,6 +14,7 @@ SECONDS = {
     "tests/live/test_neighbour.py": 25,
     "tests/live/test_budgets.py": 7,
     "tests/live/test_artifact_roots.py": 6,
+    "tests/live/test_causes.py": 6,
     "tests/lifecycle/test_compare_endings.py": 15,
     "tests/lifecycle/test_endings.py": 9,
     "tests/lifecycle/test_fleet.py": 8,
