@@ -1,6 +1,7 @@
 """A server behind nginx, as production has it: every client of ours brings whatever the front demands."""
 
 import base64
+import re
 import secrets
 import subprocess
 
@@ -43,6 +44,12 @@ BASIC = """
       auth_basic "staff";
       auth_basic_user_file {users};
       proxy_pass {server}/;
+    }}
+"""
+LIMITED = """
+    location / {{
+      client_max_body_size 10m;
+      proxy_pass {server};
     }}
 """
 
@@ -116,6 +123,19 @@ def test_a_password_gets_everybody_in(own_stack, ca, tmp_path):
     assert "warning: MLFLOW_TRACKING_INSECURE_TLS" in ended.output
     assert "InsecureRequestWarning" not in ended.output
     assert "sign-in: by what stands in front: 401" in ended.output
+
+
+def test_a_limit_on_bodies_is_found_with_its_size(own_stack, ca, tmp_path):
+    """nginx refuses by the length alone: the limit is found to a MiB, and hardly a byte is sent."""
+    stack, begin = own_stack
+    body = LIMITED.format(server=stack.mlflow_uri)
+    env = {"MLFLOW_TRACKING_SERVER_CERT_PATH": str(ca.pem)}
+    with nginx(begin.home, begin.ports, "nginx-limited", ca.issue("limited", "localhost"), body) as front:
+        ended = live(tmp_path, f"https://localhost:{front.port}", "suites/client/test_sizes.py", env=env)
+    check = "suites/client/test_sizes.py::test_the_largest_file_is_stored"
+    assert list(ended.fallen()) == [check], ended.output[-3000:]
+    assert re.search(r"413 text/html of nginx.*the largest that passes: about (9|10)\.\d MiB", ended.fallen()[check])
+    assert ended.document["spent"]["bytes"] < 70 * 10**6
 
 
 def without(name):

@@ -119,4 +119,14 @@ RAIDS = (
         beside="""health/test_routes.py::test_routes_that_only_pages_use_are_let_through
             health/test_names.py::test_server_answers_to_the_names_that_clients_use""",
     ),
+    raid(
+        "a limit above the usual test files",
+        Sabotage(
+            "files of more than 6 MiB are refused",
+            {"client/test_sizes.py::test_the_largest_file_is_stored": "PUT of a file of 15.3 MiB.*413.*about 3.8 MiB"},
+            lie("413", artifacts("PUT", path="large.bin$"), larger_than(6 << 20, TOO_LARGE)),
+        ),
+        beside="client/test_artifacts.py::test_a_file_of_any_size_comes_back",
+        options="--largest-file=16MB",
+    ),
 )
