@@ -7,9 +7,11 @@ import sys
 import pytest
 
 from fixtures.backends import venvs
+from fixtures.backends.server import server_variables
 from fixtures.config.readers import Usage
 from fixtures.core.files import ROOT
 from fixtures.core.waiting import StartFailure
+from fixtures.stack import Bucket
 from fixtures.tools.compare.__main__ import exit_code_of, main, read_options, read_plan
 from fixtures.tools.compare.spec import SideSpec, parse_side, parse_sides
 
@@ -129,11 +131,27 @@ def test_an_environment_is_made_once_and_a_part_of_one_never_used(tmp_path, monk
     assert len(made) == 2
 
 
+@pytest.mark.parametrize(("uvicorn", "given"), [("0.35.0", False), ("0.37.0", True), (None, True)])
+def test_a_server_gets_no_option_that_its_uvicorn_does_not_know(tmp_path, uvicorn, given):
+    """MLflow 3.3 has a uvicorn without --timeout-worker-healthcheck, which would end the server at its start."""
+    packages = tmp_path / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    if uvicorn:
+        (packages / f"uvicorn-{uvicorn}.dist-info").mkdir()
+        (packages / f"uvicorn-{uvicorn}.dist-info" / "METADATA").write_text(f"Name: uvicorn\nVersion: {uvicorn}\n")
+    python = tmp_path / "bin" / "python"
+    assert venvs.find_package_version(python, "uvicorn") == uvicorn
+    s3 = Bucket("http://127.0.0.1:9000", "mlflow", "artifacts", "key", "secret")
+    variables = server_variables(5000, "postgresql://u@h/d", s3, False, python=python)
+    assert ("MLFLOW_UVICORN_OPTS" in variables) is given
+
+
 def test_a_version_that_cannot_be_installed_ends_with_7(monkeypatch, capsys):
-    def refuse(version):
+    def refuse(version, environ):
+        assert environ["HTTPS_PROXY"] == "http://proxy.example:3128"  # else nothing could be installed behind one
         raise StartFailure(f"MLflow {version} cannot be installed: no such version")
 
-    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(os, "environ", {**os.environ, "HTTPS_PROXY": "http://proxy.example:3128"})
     monkeypatch.setattr("fixtures.tools.compare.__main__.provide_python", refuse)
     assert main(["mlflow=3.99.0", "workers=3"]) == 7
     assert "cannot be installed" in capsys.readouterr().err

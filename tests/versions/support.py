@@ -80,7 +80,7 @@ def server_of(version: str, site: Site, coarse: bool) -> Iterator[Stack]:
     site.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
     site.execute("CREATE DATABASE {}", name)
     s3, port = replace(site.s3, prefix=name), begin.ports.take()
-    given = embedded.server_variables(port, site.uri(name), s3, plain=False)
+    given = embedded.server_variables(port, site.uri(name), s3, plain=False, python=python)
     if coarse:
         (clock := begin.home / "clock").mkdir(exist_ok=True)
         (clock / "sitecustomize.py").write_text(COARSE_CLOCK)
