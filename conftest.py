@@ -6,6 +6,7 @@ pytest_plugins = (
     "fixtures.run.plugin",
     "fixtures.run.liveness",
     "fixtures.checks.marks",
+    "fixtures.checks.deadline",
     "fixtures.clients.plugin",
     "fixtures.guardrails.plugin",
     "fixtures.checks.samples",

@@ -1,6 +1,7 @@
 """Fixtures of the project's own tests."""
 
 import signal
+from pathlib import Path
 
 import pytest
 import requests
@@ -70,7 +71,10 @@ def server_starter():
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """In an xdist worker: what takes long first; the tests of a file with fixtures of its own stay together."""
+    """A minute for each; in an xdist worker what takes long first, and a file with fixtures of its own together."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(60))
     if not hasattr(config, "workerinput"):
         return
     groups: dict[object, list[pytest.Item]] = {}

@@ -105,7 +105,6 @@ def root(api, run):
     return api.run(run)["info"].get("artifact_uri", "")
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 def test_a_file_of_any_size_comes_back(api, files, make_run, doors, size):
     """A model file must come back byte by byte, from empty marker files to more than one part of an upload.
@@ -119,7 +118,6 @@ def test_a_file_of_any_size_comes_back(api, files, make_run, doors, size):
     comes_back(api, files, doors, run, "data.bin", data)
 
 
-@pytest.mark.timeout(300)
 def test_a_large_file_comes_back(api, files, make_run, doors):
     """A file of 8 MiB goes up and comes down, past the buffers of proxies and the parts of an upload.
 

@@ -78,7 +78,6 @@ def test_pages_list_every_point_of_a_metric_once(probe, api, make_run):
 
 
 @pytest.mark.full_depth  # a thousand runs to make, and to delete again on a server that is not ours
-@pytest.mark.timeout(300)
 def test_runs_past_the_default_page_are_listed(mlflow_client, api, make_experiment):
     """A search that names no page size stops at 1000 runs: the token must lead to the rest, each run once.
 
@@ -96,7 +95,6 @@ def test_runs_past_the_default_page_are_listed(mlflow_client, api, make_experime
     api.agree(f"{MANY_RUNS} runs of experiment {experiment}", seen, sorted(made))
 
 
-@pytest.mark.timeout(180)
 def test_models_past_the_default_page_are_listed(mlflow_client, api, unique):
     """A registry of more than 100 models is listed whole, by name: nothing drops out of an inventory or a clean-up.
 

@@ -31,7 +31,6 @@ def place(api, make_run):
     return run, uri, f"{ARTIFACT_API}/{path}/{NAME}"
 
 
-@pytest.mark.timeout(600)
 def test_the_largest_file_is_stored(probe, api, place, doors, note, largest_file):
     """Checkpoints and models are large: one file of --largest-file goes up, past the limits of proxies and disks.
 

@@ -6,8 +6,6 @@ from fixtures.core.outcomes import CauseId, Finding, NotProven, expect_that
 from fixtures.core.uris import proxied_path
 from fixtures.preflight.canary import CANARY_FILE, Canary
 
-# Ten steps may each wait 45 s for an answer before they are called broken.
-pytestmark = pytest.mark.timeout(240)
 DEEP_PATH = "suites/health/test_canary.py::test_canary_run_passes_the_whole_deep_path"
 
 

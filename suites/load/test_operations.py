@@ -12,7 +12,6 @@ from fixtures.load.assertions import (
     require_known_outcomes,
     summarize_load,
 )
-from fixtures.load.engine import BURST_SECONDS
 from fixtures.load.latency import MeasuredLoad
 from fixtures.load.limits import LIMITED_OPERATIONS, LoadLimits
 from fixtures.load.load_charts import chart_latency
@@ -39,8 +38,7 @@ def mixed(load, target, make_experiment, unique):
         count = max(2, round(rate * SECONDS * load.scale), limits.needed)
         due = space_evenly(rate, count) if limits.rate else space_by_chance(rate, count, SEED + number)
         arrivals.append(Arrivals(requests(operation, count, runs, experiment, unique), due))
-    longest = max(a.due[-1] for a in arrivals)
-    return load.drive(arrivals=arrivals, limit=BURST_SECONDS + longest), runs
+    return load.drive(arrivals=arrivals), runs
 
 
 def test_operations_of_a_mixed_load_are_served(mixed, stack, figure):

@@ -6,7 +6,7 @@ from fixtures.core.outcomes import NotProven, expect
 from fixtures.load import payloads
 from fixtures.load.arrivals import Arrivals, space_evenly
 from fixtures.load.assertions import expect_all_answered, expect_limits_kept, expect_nothing_refused, summarize_load
-from fixtures.load.engine import BURST_SECONDS, MOST_TROUBLES
+from fixtures.load.engine import MOST_TROUBLES
 from fixtures.load.judges import DEFAULT_WORKERS, WORKER_THREADS, group_refusals, list_refusals
 from fixtures.load.latency import MeasuredLoad
 from fixtures.load.limits import READ_DURING_SEARCHES, LoadLimits
@@ -31,11 +31,10 @@ def beside(stack, load, target, make_experiment, unique):
     reads = Arrivals([payloads.read_run_request(small)] * count, space_evenly(RATE, count))
     clients = min((stack.workers or DEFAULT_WORKERS) * WORKER_THREADS, MOST)
     searches = [[payloads.search_request(experiment, RUNS)] * load.scale] * clients
-    time = {"limit": BURST_SECONDS * load.scale + count / RATE}
-    alone = load.drive(arrivals=[reads], **time)
+    alone = load.drive(arrivals=[reads])
     # A proxy that limits searches refuses most of them: the reads go on.
     patient = MOST_TROUBLES + clients * load.scale
-    both = load.drive(searches, arrivals=[reads], greeting=payloads.health_request(), troubles=patient, **time)
+    both = load.drive(searches, arrivals=[reads], greeting=payloads.health_request(), troubles=patient)
     return alone, both, clients, small
 
 

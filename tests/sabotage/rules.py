@@ -117,6 +117,18 @@ def delay(seconds: float, then: Action | None = None) -> Action:
     return act
 
 
+def hold_core(seconds: float, cores: int = 2) -> Action:
+    """Hold the request back as a server does that needs so much of one of its cores for each, and forward it."""
+    free = threading.Semaphore(cores)
+
+    def act(request: Request, forward: Forward) -> Response:
+        with free:
+            threading.Event().wait(seconds)
+        return forward(request)
+
+    return act
+
+
 def edit(
     request: Callable[[Request], object] | None = None, response: Callable[[Response], object] | None = None
 ) -> Action:
