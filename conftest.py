@@ -17,5 +17,6 @@ pytest_plugins = (
     "fixtures.bench.measure",
     "fixtures.bench.extra_server",
     "fixtures.bench.growth",
+    "fixtures.report.waiver_files",
     "fixtures.report.plugin",
 )

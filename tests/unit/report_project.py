@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fixtures.core.reasons import Symptom
 from fixtures.verdict.known_issues import KnownIssue
-from fixtures.config.settings import Settings
+from fixtures.config.settings import SETTINGS, Settings
 from fixtures.stack import Stack
 
 DOORS = frozenset({"sql", "s3"})
@@ -24,7 +24,8 @@ class Run:
 
     id, selected, secrets = "abc", [], ("hunter2secret", "pass")
     lost = os.environ.get("LOST")
-    settings = Settings(report_dir=Path("reports").absolute())
+    files = {n: Path(os.environ[n.upper()]) for n in ("waivers", "waivers_draft") if n.upper() in os.environ}
+    settings = Settings(report_dir=Path("reports").absolute(), **files)
     residue = spent = None
     requests = 0
     folder = Path("reports").absolute()
@@ -40,7 +41,7 @@ fake = types.ModuleType("fixtures.run.record")
 fake.RUN = pytest.StashKey()
 fake.Run = Run
 sys.modules["fixtures.run.record"] = fake
-pytest_plugins = ["fixtures.report.plugin"]
+pytest_plugins = ["fixtures.report.waiver_files", "fixtures.report.plugin"]
 import fixtures.verdict.known_issues
 link = "https://example.org/1"
 fixtures.verdict.known_issues.ISSUES = tuple(
@@ -48,7 +49,9 @@ fixtures.verdict.known_issues.ISSUES = tuple(
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
+    config.stash[SETTINGS] = Run.settings
     config.addinivalue_line("markers", "known_issue(id): x")
     if os.environ.get("NO_RUN") is None:
         config.stash[fake.RUN] = Run()
@@ -155,6 +158,14 @@ def test_no_such_issue():
     pass
 '''
 DEMAND = "def test_fast():\n    pass\n"
+
+CHECK = "suites/client/test_client.py::test_many"
+
+
+def write_entry(**more):
+    """The text of an entry of a file of waivers, `more` being TOML."""
+    values = {"check": f'"{CHECK}"', "until": "2027-01-31", "reason": '"known"'} | more
+    return "[[waiver]]\n" + "".join(f"{name} = {value}\n" for name, value in values.items() if value)
 
 
 class Project:
