@@ -97,7 +97,7 @@ lock: $(STAMP) ## make requirements.lock anew from pyproject.toml, and requireme
 	  --no-header --no-annotate --upgrade -o requirements-locust.lock
 
 clean: ## remove .venv, reports and caches
-	@rm -rf .venv reports build fixtures/config/*.egg-info .mypy_cache .ruff_cache && find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .venv reports .mypy_cache .ruff_cache && find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
@@ -107,6 +107,7 @@ $(STAMP): requirements.lock
 	@$(PYTHON) -m venv .venv
 	@$(PY) -m pip install --disable-pip-version-check --progress-bar off -r requirements.lock
 	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation .
+	@rm -rf build fixtures/config/*.egg-info
 	@touch $(STAMP)
 
 $(LOCUST): $(STAMP) requirements-locust.lock

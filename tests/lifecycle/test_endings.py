@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from tests.lifecycle.support import Trace, as_in_a_container, refused
+from fixtures.backends.venvs import MADE_RECORD
+from tests.lifecycle.support import Trace, as_in_a_container, belonging, crowd, refused
 
 HANGS = ("--stack", "embedded", "suites/registry/test_hangs.py", "suites/registry/test_hangs_too.py")
 pytestmark = pytest.mark.timeout(240)
@@ -63,6 +64,27 @@ def test_ctrl_c_half_way_through_the_start(examples, scratch, moment, workers):
     done = begun.finish(20)
     trace.is_gone()
     assert done.code == 2, done.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_installation_under_way_ends_with_the_run(examples, scratch, number):
+    """uv asks a package index that never answers for another MLflow version; the cache keeps no half environment."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        index = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        places = {"READINESS_CACHE": str(scratch / "cache"), "UV_CACHE_DIR": str(scratch / "uv")}
+        env = {**places, "UV_DEFAULT_INDEX": index, "UV_NO_CONFIG": "1"}
+        begun = examples.begin(scratch, "suites/health", "--mlflow-version", "3.9.0", env=env)
+        silent.settimeout(60 * crowd())
+        silent.accept()[0].close()  # uv asks again and again
+        trace = Trace(scratch).look()
+        assert [words for words in belonging(scratch).values() if "install" in words]
+        begun.popen.send_signal(number)
+        code = begun.popen.wait(30 * crowd())
+        trace.is_gone()
+    if number == signal.SIGTERM:
+        assert "stack: installing MLflow 3.9.0" in begun.finish().out
+    assert code == (2 if number == signal.SIGTERM else -signal.SIGKILL)
+    assert not list((scratch / "cache").rglob(MADE_RECORD))
 
 
 def test_a_start_that_fails_half_way(examples, scratch):
