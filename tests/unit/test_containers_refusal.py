@@ -4,11 +4,13 @@ import http.server
 import json
 import socketserver
 import threading
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from fixtures.backends.choice import BACKEND_MODULES, choose_backend, load_backend
+from fixtures.backends.kept import describe_kept
 from fixtures.backends.protocol import Start
 from fixtures.config.options import BACKENDS
 from fixtures.config.settings import Settings
@@ -139,6 +141,14 @@ def test_auto_says_why_it_takes_embedded(version, monkeypatch):
     find_lacking.cache_clear()
     assert "no Docker engine answers" in choose_backend(Settings())[1]
     find_lacking.cache_clear()
+
+
+def test_a_version_is_for_the_embedded_stack_and_keeps_its_own(version):
+    version("28.2.2")
+    other = Settings(mlflow_version="3.9.0")
+    assert choose_backend(other) == ("embedded", "--mlflow-version asks for it")
+    same = Settings(stack="embedded", mlflow_version=metadata.version("mlflow"))
+    assert describe_kept(other) != describe_kept(same) == describe_kept(Settings(stack="embedded"))
 
 
 def test_a_docker_context_is_followed(monkeypatch, tmp_path):
