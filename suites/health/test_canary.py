@@ -35,7 +35,7 @@ def test_health_does_not_hide_a_broken_deep_path(canary):
     """Load balancers believe /health: it must not say OK for a server on which no run can be logged.
 
     Remedy: fix what the canary found first. Let the load balancer or the orchestrator probe something that touches
-    the database, such as GET /api/2.0/mlflow/experiments/get?experiment_id=0, since MLflow's /health looks at nothing.
+    the database, such as GET /api/2.0/mlflow/experiments/search?max_results=1, since MLflow's /health looks at nothing.
     """
     if canary.broken is not None and canary.health == "OK":
         seen = f"/health says OK but the canary failed at step '{canary.step}': {canary.broken}"

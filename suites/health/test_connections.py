@@ -73,6 +73,13 @@ def test_workers_cannot_ask_for_more_connections_than_there_are(stack, sql):
     MLFLOW_WORKERS.
     """
     need = stack.workers * ENGINES * stack.pool
+    if stack.pooler is not None:
+        if stack.pooler.most_clients is None:
+            raise OutOfScope(Lack.POOLER_LIMITS, "a pooler hands out the connections, and its limits do not show")
+        what = f"max_client_conn of the pooler, for {stack.workers} workers x {ENGINES} engines x {stack.pool}"
+        remedy = f"raise max_client_conn of the pooler to at least {need}, or lower the workers or their pools"
+        expect_that(stack.pooler.most_clients >= need, what, f"at least {need}", stack.pooler.most_clients, remedy)
+        return
     short = {what: limit - others for what, limit, _, others in limits(sql) if limit - others < need}
     seen = "; ".join(f"{room} by {what}" for what, room in short.items())
     remedy = (
