@@ -72,14 +72,17 @@ def test_newest_artifact_can_be_fetched(probe, newest, doors):
 
 
 @pytest.mark.survey
-def test_oldest_experiment_is_the_same_at_every_look(probe):
+def test_oldest_experiment_is_the_same_at_every_look(stack, probe):
     """Replicas on different databases show a user other experiments at each click, and lose what is logged.
 
     Remedy: give every replica behind this address the same MLFLOW_BACKEND_STORE_URI.
     """
     body = {"max_results": 1, "order_by": ["creation_time ASC"], "view_type": "ALL"}
     with must_answer("experiments/search"):
-        oldest = require_field(require_field(probe.call("experiments/search", body), "experiments")[0], "experiment_id")
+        found = probe.call("experiments/search", body)
+        if stack.read_only and not found.get("experiments"):
+            raise OutOfScope(Lack.RUNS, "no experiment is there, deleted ones included")
+        oldest = require_field(require_field(found, "experiments")[0], "experiment_id")
     seen = Counter()
     for _ in range(LOOKS):
         with must_answer("experiments/get"):
