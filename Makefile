@@ -48,6 +48,11 @@ lint: $(STAMP) ## ruff and mypy
 watch: $(STAMP) ## for a scheduler: look and make nothing; make watch ARGS="--stack external --mlflow-uri URL --metrics FILE"
 	@$(RUN) -m pytest $(EARLY) -q --profile read-only $(ARGS)
 
+.PHONY: steady
+steady: $(STAMP) ## is each outcome the same N times? make steady N=20 (BUSY=1: with all cores kept busy)
+	@$(RUN) -m fixtures.tools.steady --runs $(or $(N),20) $(if $(filter-out 0,$(BUSY)),--busy) -- \
+	  $(EARLY) -n $(WORKERS) $(ARGS)
+
 sweep: $(STAMP) ## delete what killed runs left on a live server: make sweep ARGS="--stack external --mlflow-uri URL"
 	@$(RUN) -m pytest $(EARLY) -q --sweep $(ARGS)
 

@@ -25,7 +25,7 @@ class Run:
     id, selected, secrets = "abc", [], ("hunter2secret", "pass")
     lost = os.environ.get("LOST")
     files = {n: Path(os.environ[n.upper()]) for n in ("waivers", "waivers_draft") if n.upper() in os.environ}
-    settings = Settings(report_dir=Path("reports").absolute(), **files)
+    settings = Settings(report_dir=Path(os.environ.get("READINESS_REPORT_DIR", "reports")).absolute(), **files)
     residue = spent = None
     requests = 0
     folder = Path("reports").absolute()
@@ -179,12 +179,12 @@ class Project:
         (path / "conftest.py").write_text(CONFTEST)
         (path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider -p no:anyio -p no:platformdirs\n")
 
-    def run(self, *args, **variables):
-        """pytest's (exit code, output)."""
-        command = [sys.executable, "-m", "pytest", *(args or ("suites/client",))]
+    def run(self, *args, program="pytest", **variables):
+        """The (exit code, output) of pytest, or of another program."""
+        command = [sys.executable, "-m", program, *(args or ("suites/client",))]
         home = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "READINESS_", "MLFLOW_"))}
         environ = home | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"} | variables
-        done = subprocess.run(command, cwd=self.path, env=environ, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=self.path, env=environ, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout + done.stderr
 
     def text(self):
