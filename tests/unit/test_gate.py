@@ -213,10 +213,16 @@ def served(make, monkeypatch):
 
 @pytest.mark.parametrize("path", ["said", "pieces"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_bytes_of_an_answer_are_counted_once(served, path, stream):
+@pytest.mark.parametrize("inner", [False, True], ids=["", "log"])
+def test_the_bytes_of_an_answer_are_counted_once(served, monkeypatch, path, stream, inner):
+    """Its place is free then, also if something further in has read it: a kept answer must not keep the place."""
+    adapter, plain = requests.adapters.HTTPAdapter, requests.adapters.HTTPAdapter.send
+    if inner:
+        monkeypatch.setattr(adapter, "send", lambda *ask, **how: (found := plain(*ask, **how), found.text)[0])
     url, gate = served()
-    assert len(requests.get(f"{url}/{path}", stream=stream).content) == 1000
-    assert gate.spent() == (0, 1001)
+    assert len((kept := requests.get(f"{url}/{path}", stream=stream)).content) == 1000
+    assert gate.spent() == (0, 1001) and kept.ok
+    assert all(request_gate.take_lock(file.open("a")) for file in gate.folder.glob("slot-*"))
 
 
 def test_an_answer_that_is_being_read_keeps_its_place(served):
