@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from fixtures.clients.mlflow_errors import find_symptom
+from fixtures.clients.rest import read_acknowledged
 from fixtures.core.outcomes import Symptom, expect, expect_that
 
 METRICS = """SELECT key, value, timestamp, step FROM metrics WHERE run_uuid = %s
@@ -169,6 +171,21 @@ def test_a_repeated_metric_point_is_stored_once(probe, api, make_run, doors):
         probe.call("runs/log-batch", {"run_id": run, "metrics": [point("once", 0.5, 9, 3), point("new", 1.0, 9, 3)]})
     expect(f"history of metric once of run {run}", api.history(run, "once"), [(0.5, 9, 3)])
     doors.rows_agree(f"metrics of run {run}", [("new", 1.0, 9, 3), ("once", 0.5, 9, 3)], METRICS, run)
+
+
+@pytest.mark.known_issue("R18")
+def test_a_repeated_nan_point_is_stored_once(probe, api, make_run, doors):
+    """A loss that has become NaN is sent again like any other: an error would end the training job.
+
+    Remedy: upgrade to MLflow 3.16 or newer; else check the primary key of table metrics (\\d metrics in psql).
+    """
+    run, body = make_run(), point("loss", "NaN", 9, 3)
+    probe.call("runs/log-metric", {"run_id": run, **body})
+    answer = probe.post("/api/2.0/mlflow/runs/log-batch", json={"run_id": run, "metrics": [body]})
+    read_acknowledged(answer, f"NaN of metric loss of run {run}, sent again", find_symptom(answer.text))
+    expect(f"history of metric loss of run {run}", api.history(run, "loss"), [("NaN", 9, 3)])
+    count = "SELECT count(*) FROM metrics WHERE run_uuid = %s AND is_nan"
+    doors.rows_agree(f"NaN in table metrics for run {run}", [(1,)], count, run)
 
 
 def test_values_stay_with_their_run_and_key(probe, api, mlflow_client, make_experiment, make_run, rows):

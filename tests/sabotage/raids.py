@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.sabotage import (
     benchmark,
     client_artifacts,
+    client_edges,
     client_runs,
     client_search,
     fleet,
@@ -25,6 +26,7 @@ MODULES = (
     integration,
     client_search,
     client_artifacts,
+    client_edges,
     client_runs,
     fronts,
     pipelines,

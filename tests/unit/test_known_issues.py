@@ -70,6 +70,8 @@ def test_every_symptom_is_raised_somewhere_and_stands_in_one_entry():
 WORDS = {
     Symptom.RUN_LANDS_IN_DEFAULT: "INVALID_PARAMETER_VALUE: The experiment 0 must be in the 'active' state.",
     Symptom.DEADLOCK: "TEMPORARILY_UNAVAILABLE: (psycopg2.errors.DeadlockDetected) deadlock detected",
+    Symptom.NAN_NOT_REPEATED: "(raised as a result of Query-invoked autoflush)\n(...UniqueViolation) ... metric_pk",
+    Symptom.NUL_IS_500: "INTERNAL_ERROR: A string literal cannot contain NUL (0x00) characters.",
     Symptom.NAN_CLOSES_PAGE: '{"data": {}, "errors": ["Float cannot represent non numeric value: nan"]}',
     Symptom.REGISTRATIONS_COLLIDE: "Model Version creation error (name=m). Giving up after 3 attempts.",
     Symptom.WIDE_NAME_NOT_DOWNLOADED: "Failed to download artifacts from path '日本語.txt', please ensure that it is",
