@@ -13,14 +13,14 @@ def test_small_reads_do_not_stall(stack, new_experiment, note):
     """A client that sends hundreds of small requests waits for each that hangs: 5 % held for 2 s cost 100 ms a call.
 
     Remedy: ask through the proxy and past it, in turn, to see who holds them. Look for a retry or a time-out of whole
-    seconds: a replica that is gone but still in the proxy's list, a resolver, a full connection pool, a lock.
+    seconds: a replica that is gone but still in the proxy's list, a resolver, lost packets, a full pool, a lock.
     """
     patience = stack.speed.silence_seconds
     client, query = TimedClient(stack.mlflow_uri, stack.access, patience), {"experiment_id": new_experiment()}
 
     def ask():
         try:
-            return client.time_get("/api/2.0/mlflow/experiments/get", **query).whole
+            return client.time_answer("GET", "/api/2.0/mlflow/experiments/get", **query).whole
         except requests.Timeout:
             return patience
 

@@ -34,6 +34,7 @@ def test_the_report_names_the_store_and_the_start_by_step(run):
     found = run("--stack", "containers", "--store", "seaweedfs").document()
     assert re.fullmatch(r"SeaweedFS \d+\.\d+", found["stack"]["versions"]["store"])
     assert [*found["timings"]["steps"]][-4:] == ["postgres", "object store", "mlflow", "preflight"]
+    assert found["advices"] == []  # its image has uvloop
 
 
 def test_auto_takes_containers_where_an_engine_has_the_images(run):
@@ -43,6 +44,7 @@ def test_auto_takes_containers_where_an_engine_has_the_images(run):
 def test_mlflows_defaults_can_be_started(run):
     found = run("--stack", "containers", "--mlflow-defaults").document()
     assert found["stack"]["pool"] == 15
+    assert [advice["topic"] for advice in found["advices"]] == ["kept-connections"]  # it runs without uvloop
 
 
 def test_another_compose_file_with_fixed_names_and_ports(run, scratch, chosen):

@@ -32,6 +32,7 @@ http {{
   client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;
   uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
   client_max_body_size 0;
+  {more}
   server {{
     listen 127.0.0.1:{port} ssl;
     ssl_certificate {certificate}; ssl_certificate_key {certificate};
@@ -75,15 +76,15 @@ def nginx_program() -> str:
 
 
 @contextmanager
-def nginx(home: Path, ports: Ports, name: str, certificate: Path, body: str) -> Iterator[Front]:
-    """nginx with TLS on a free loopback port; `body` is the rest of its server block.
+def nginx(home: Path, ports: Ports, name: str, certificate: Path, body: str, more: str = "") -> Iterator[Front]:
+    """nginx with TLS on a free loopback port; `body` is the rest of its server block, `more` stands before that.
 
     It runs in `home`, a guarded folder, so that the guard ends it however this process ends.
     """
     program, folder, port = nginx_program(), home / name, ports.take()
     folder.mkdir()
     config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(home=folder, port=port, certificate=certificate, body=body))
+    config.write_text(CONFIG.format(home=folder, port=port, certificate=certificate, body=body, more=more))
     child = start_child(name, [program, "-e", folder / "nginx-error.log", "-p", folder, "-c", config], home)
 
     def listens() -> None:

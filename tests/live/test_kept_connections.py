@@ -4,26 +4,36 @@ from contextlib import contextmanager
 
 import pytest
 
+from fixtures.backends.recommended import DEFAULT_VARIABLES
 from fixtures.backends.server import ask_health
 from fixtures.config.access import Access
 from fixtures.core.advice import Topic
 from fixtures.core.waiting import wait_for
 from fixtures.preflight.kept_connections import advise_on_connections
+from tests.live.authority import Authority
+from tests.live.fronts import nginx
 from tests.live.runs import live
 from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule, at, delay
 
 pytestmark = pytest.mark.timeout(300)
+KEPT = "upstream kept {{ server {host}; keepalive 8; }}"
+FRONT = """
+    proxy_http_version 1.1;
+    location /kept/ {{ proxy_pass http://kept/; proxy_set_header Host {host}; proxy_set_header Connection ""; }}
+    location /new/ {{ proxy_pass http://{host}/; proxy_set_header Host {host}; proxy_set_header Connection close; }}
+"""
 
 
 @contextmanager
-def start(begin, starter, workers, loop):
-    """The URL of a real MLflow server on SQLite with so many workers on this loop of uvicorn's."""
-    name, port = f"{loop}-{workers}", begin.ports.take()
-    words = ["--host", "127.0.0.1", "--port", str(port), "--workers", str(workers), "--uvicorn-opts", f"--loop {loop}"]
+def start(begin, starter, workers):
+    """The URL of a real MLflow server on SQLite with so many workers, and without uvloop, as --mlflow-defaults."""
+    name, port = f"defaults-{workers}", begin.ports.take()
+    words = ["--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
     words += ["--backend-store-uri", f"sqlite:///{begin.home / name}.sqlite"]
     words += ["--artifacts-destination", str(begin.home / name)]
-    child = starter.start_server(name, words, begin.home, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **DEFAULT_VARIABLES}
+    child = starter.start_server(name, words, begin.home, variables)
     try:
         wait_for(name, lambda: ask_health(port), 120, ended=child.ended, log=child.log)
         yield f"http://127.0.0.1:{port}"
@@ -32,28 +42,48 @@ def start(begin, starter, workers, loop):
         child.popen.wait(20)
 
 
-def topics(uri):
-    return [advice.topic for advice in advise_on_connections(uri, Access())]
+@pytest.fixture(scope="module")
+def server(own_stack, server_starter):
+    """The URL of a server with two workers."""
+    with start(own_stack[1], server_starter, 2) as uri:
+        yield uri
 
 
-def test_several_workers_without_uvloop_are_advised(own_stack, server_starter, tmp_path):
-    """Every report shows it and the server stays READY; what closes its connections to the server mends it."""
-    slow = Rule("slow network", at("."), delay(0.06))
-    with start(own_stack[1], server_starter, 2, "asyncio") as uri:
-        ended = live(tmp_path, uri, "suites/health/test_services.py::test_health_answers_ok")
-        with TamperProxy(uri, [slow], host=uri.removeprefix("http://")) as proxy:
-            assert topics(proxy.url) == []
+def topics(uri, access=None):
+    return [advice.topic for advice in advise_on_connections(uri, access or Access())]
+
+
+def test_several_workers_without_uvloop_are_advised(server, tmp_path):
+    """Every report shows it, and the server is READY."""
+    ended = live(tmp_path, server, "suites/health/test_services.py::test_health_answers_ok")
     assert ended.code == 0, ended.output[-2000:]
     (advice,) = ended.document["advices"]
     assert advice["topic"] == Topic.KEPT_CONNECTIONS
     assert "12 pairs" in advice["seen"] and "uvloop" in advice["remedy"]
     assert f"ADVICE: {advice['what'][:40]}" in ended.output
+
+
+def test_a_front_is_advised_if_it_keeps_its_connections(own_stack, server, tmp_path):
+    """Each client waits then, also on a new connection; what opens new ones to the server mends it."""
+    begin, host, authority = own_stack[1], server.removeprefix("http://"), Authority(tmp_path)
+    certificate, more = authority.issue("front", "localhost"), KEPT.format(host=host)
+    with nginx(begin.home, begin.ports, "nginx-kept", certificate, FRONT.format(host=host), more) as front:
+        access = Access(ca=str(authority.pem))
+        assert topics(f"https://localhost:{front.port}/kept", access) == [Topic.KEPT_CONNECTIONS]
+        assert topics(f"https://localhost:{front.port}/new", access) == []
+
+
+def test_a_slow_network_is_not_advised(server):
+    """Answers take long on both kinds of connection."""
+    slow = Rule("slow network", at("."), delay(0.06))
+    with TamperProxy(server, [slow], host=server.removeprefix("http://")) as proxy:
+        assert topics(proxy.url) == []
     assert slow.fired
 
 
 def test_one_worker_is_not_advised(own_stack, server_starter):
     """One worker binds its socket itself."""
-    with start(own_stack[1], server_starter, 1, "asyncio") as uri:
+    with start(own_stack[1], server_starter, 1) as uri:
         assert topics(uri) == []
 
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from fixtures.clients.timing import AnswerTime
-from fixtures.preflight.kept_connections import judge_pairs
+from fixtures.preflight.kept_connections import judge_body_pairs, judge_kept_pairs
 
 NEW = AnswerTime(0.002, 0.002)
 
@@ -36,7 +36,7 @@ def vary(most, seed=7):
     ids=["40 ms", "200 ms", "behind TLS", "whole answers"],
 )
 def test_a_constant_step_is_advised(kept, new):
-    advice = judge_pairs(pairs(kept, new))
+    advice = judge_kept_pairs(pairs(kept, new))
     assert advice and "uvloop" in advice.remedy and "12 pairs" in advice.seen
 
 
@@ -53,15 +53,32 @@ def test_a_constant_step_is_advised(kept, new):
     ids=["the same", "20 ms", "both slow", "new ones slow", "busy", "some are slow"],
 )
 def test_anything_else_is_not(kept, new):
-    assert judge_pairs(pairs(kept, new)) is None
+    assert judge_kept_pairs(pairs(kept, new)) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "head", "advised"),
+    [
+        (late(0.041), lambda: NEW, True),
+        (late(0.041, head=0.1), late(0.0, head=0.1), True),
+        (lambda: NEW, lambda: NEW, False),
+        (late(0.041), late(0.041), False),
+        (late(0.2), lambda: NEW, False),  # longer than an acknowledgement is delayed: something reads the body
+        (vary(0.5, 1), vary(0.5, 2), False),
+        (late(0.041), lambda: AnswerTime(0.002, 0.002, 405), False),  # the front's own answer
+    ],
+    ids=["40 ms", "40 ms and a slow network", "the same", "both", "200 ms", "busy", "refused"],
+)
+def test_bodies_that_are_late_are_advised(body, head, advised):
+    assert bool(judge_body_pairs(pairs(body, head))) is advised
 
 
 def test_some_stalls_hide_no_step():
     """A busy machine delays some answers of both kinds."""
     found = pairs(late(0.041))
     found[3], found[7] = (AnswerTime(0.5, 0.541), NEW), (AnswerTime(0.002, 0.043), AnswerTime(0.3, 0.3))
-    assert judge_pairs(found)
+    assert judge_kept_pairs(found)
 
 
 def test_too_few_pairs_say_nothing():
-    assert judge_pairs(pairs(late(0.041), count=4)) is None
+    assert judge_kept_pairs(pairs(late(0.041), count=4)) is None
