@@ -5,11 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from fixtures.checks.catalog import list_checks
 from fixtures.clients.mlflow_errors import SYMPTOM_PATTERNS, find_common_symptom, find_symptom
 from fixtures.core.reasons import Symptom
-from fixtures.verdict.known_issues import ISSUES, KnownIssue, UnknownIssue, find_issue, judge_known_issue
+from fixtures.verdict.known_issues import (
+    ISSUES,
+    KnownIssue,
+    UnknownIssue,
+    advise_upgrade,
+    find_issue,
+    judge_known_issue,
+)
+from fixtures.verdict.records import CheckRecord, Status
 
 ROOT = Path(__file__).resolve().parents[2]
 RACE = KnownIssue(
@@ -121,3 +130,25 @@ def test_registrations_that_collide_are_known_by_the_servers_older_words_too():
 def test_every_id_is_there_once():
     """The first of two would win."""
     assert [i for i, n in Counter(e.id for e in ISSUES).items() if n > 1] == []
+
+
+def known(issue):
+    entry = find_issue(issue)
+    return CheckRecord(id=entry.check, area="x", status=Status.KNOWN_ISSUE, symptom=entry.symptom)
+
+
+def test_what_a_later_version_mends_is_one_advice():
+    mended = sorted((e for e in ISSUES if e.fixed), key=lambda e: Version(e.fixed))
+    old, new = mended[0], mended[-1]
+    advice = advise_upgrade([known(new.id), known(old.id), known("F19")])
+    assert advice is not None
+    assert advice.what == f"MLflow {new.fixed} mends 2 defects seen here."
+    assert all(word in advice.seen for word in (old.id, old.reason, new.id, new.reason))
+    assert "F19" not in advice.seen
+    assert f"MLflow {new.fixed}" in advice.remedy
+
+
+def test_without_such_an_issue_there_is_no_advice_to_upgrade():
+    entry = next(e for e in ISSUES if e.fixed)
+    passed = CheckRecord(id=entry.check, area="x", status=Status.PASS)
+    assert advise_upgrade([known("F19"), passed]) is None
