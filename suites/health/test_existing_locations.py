@@ -74,13 +74,15 @@ def test_existing_experiments_keep_no_files_on_a_path(locations):
     Remedy: no request changes a location. Set experiments.artifact_location in SQL (of runs: artifact_uri) to the
     place that new experiments get, copy the files there, or delete the experiment.
     """
-    wrong = [
-        f"{location or 'no location'}: {first_of(experiments)}"
+    wrong = {
+        location or "no location": first_of(experiments)
         for location, experiments in locations.items()
         if artifact_mode(location) is ArtifactMode.LOCAL
-    ]
+    }
     expected = "an object store or the server's proxy"
-    expect_that(not wrong, f"locations of {len(wrong)} experiments", expected, "; ".join(wrong[:10]))
+    seen = "; ".join(f"{location}: {named}" for location, named in islice(wrong.items(), 10))
+    roots = dict.fromkeys(location.rstrip("/").rpartition("/")[0] or location for location in wrong)
+    expect_that(not wrong, f"locations of {len(wrong)} experiments", expected, seen, cases=roots)
 
 
 def test_stores_of_existing_experiments_are_there(places, s3_door, stack, probe, note):
@@ -89,7 +91,7 @@ def test_stores_of_existing_experiments_are_there(places, s3_door, stack, probe,
     Remedy: bring the bucket or the access to it back (its name stands in experiments.artifact_location), or move the
     files and set experiments.artifact_location and runs.artifact_uri in SQL to where they are.
     """
-    lost = []
+    lost = {}
     for (scheme, host), experiments in places.items():
         what, exists = f"{scheme}://{host}: {first_of(experiments)}", None
         if scheme in ("http", "https"):
@@ -102,7 +104,7 @@ def test_stores_of_existing_experiments_are_there(places, s3_door, stack, probe,
             exists = True if answer.status_code == 200 else False if refused else None
             what += f" (a list of a run's files: {answer.status_code} {shorten_text(answer.text, 120)})" * (not exists)
         if exists is False:
-            lost.append(what)
+            lost[f"{scheme}://{host}"] = what
         else:
             note(f"another store than new experiments get, {'there' if exists else 'not looked at'}: {what}")
-    expect_that(not lost, "stores of existing experiments", "there", "; ".join(lost))
+    expect_that(not lost, "stores of existing experiments", "there", "; ".join(lost.values()), cases=lost)

@@ -43,7 +43,7 @@ def server_version(stack):
 def refuse_wrong(wrong, expected, uri):
     if wrong:
         seen = "; ".join(f"{name}: {fault}" for name, fault in wrong.items())
-        raise Finding(f"{', '.join(wrong)} at {uri}", expected, seen)
+        raise Finding(f"{', '.join(wrong)} at {uri}", expected, seen, cases=wrong)
 
 
 def test_scripts_may_use_every_method(ask_routes, probe):

@@ -67,7 +67,10 @@ CHECKS, CASES = st.sampled_from(["suites/a/t.py::test_a", "suites/a/t.py::test_b
 NODES = st.tuples(CHECKS, CASES)
 CAUSES = st.sampled_from([None, CauseId.FRONT_FILTER, CauseId.DATABASE_READ_ONLY])
 LATE = st.just(Phase("?", Status.NOT_CHECKED, reason="late"))
-FAILED = st.one_of(LATE, st.builds(Phase, st.just("?"), st.just(Status.FAIL), cause_id=CAUSES, lost=st.booleans()))
+PARTS = st.lists(st.sampled_from("pq"), unique=True).map(tuple)
+FAILED = st.one_of(
+    LATE, st.builds(Phase, st.just("?"), st.just(Status.FAIL), cause_id=CAUSES, lost=st.booleans(), cases=PARTS)
+)
 FINE = st.sampled_from([Phase("?", status) for status in (Status.PASS, Status.KNOWN_ISSUE, Status.OUT_OF_SCOPE)])
 
 
@@ -83,7 +86,8 @@ def phases_of_a_node(draw):
 
 RUNS = st.dictionaries(NODES, phases_of_a_node(), min_size=1)
 # By a check with its case, by a cause, by both.
-NAMES = st.one_of(st.tuples(NODES, CAUSES), st.tuples(st.just(("", "")), CAUSES.filter(lambda cause: cause)))
+NAMED = st.tuples(CHECKS, st.sampled_from(["", "x", "y", "p", "q", "x/p", "x/q"]))
+NAMES = st.one_of(st.tuples(NAMED, CAUSES), st.tuples(st.just(("", "")), CAUSES.filter(lambda cause: cause)))
 WAIVERS = st.dictionaries(NAMES, st.integers(-3, 3)).map(
     lambda days: tuple(
         Waiver(number, TODAY + datetime.timedelta(left), "why", "", check, case, cause)
@@ -108,7 +112,10 @@ def is_accepted(waivers, node, phase):
     checks = [(w.check, w.case, w.cause) for w in waivers if w.until >= TODAY and w.check]
     if phase.lost:
         return False
-    return phase.cause_id in causes or (phase.when == "call" and (*node, phase.cause_id) in checks)
+    check, case = node
+    cases = [f"{case}/{part}".removeprefix("/") for part in phase.cases] or [case]
+    own = phase.when == "call" and all((check, one, phase.cause_id) in checks for one in cases)
+    return phase.cause_id in causes or own
 
 
 @quick
@@ -134,7 +141,7 @@ def test_what_is_not_checked_stays_so(run, waivers):
     ledger = fill_ledger(run, waivers)
     for node, said in run.items():
         for before, after in zip(said, ledger.nodes()[node], strict=True):
-            named = any(w.names(before, node, before.cause_id) for w in waivers)
+            named = any(w.check in (node[0], "") and w.cause is before.cause_id for w in waivers)
             assert after == before or (named and before.status is Status.FAIL and not before.lost)
 
 
@@ -155,10 +162,21 @@ def test_what_follows_from_an_accepted_finding_is_accepted():
     """But for what follows from another, and on a server that was lost."""
     book = WaiverBook((Waiver(1, TODAY, "why", cause=CauseId.FRONT_FILTER),), TODAY)
     follower, node = Phase("call", Status.FAIL, follows="suites/a/t.py::test_a"), ("suites/a/t.py::test_b", "")
-    waived = {"suites/a/t.py::test_a": 1}
+    waived = {"suites/a/t.py::test_a": (1,)}
     assert book.waive_phase(follower, node, None, waived).status is Status.WAIVED
-    assert book.waive_phase(follower, node, None, {"suites/a/t.py::test_c": 1}) == follower
+    assert book.waive_phase(follower, node, None, {"suites/a/t.py::test_c": (1,)}) == follower
     assert book.waive_phase(replace(follower, lost=True), node, None, waived).status is Status.FAIL
+
+
+def test_of_a_finding_with_several_cases_each_is_accepted_by_itself():
+    """A new location is another finding."""
+    old, new = (Waiver(n, TODAY, "why", "", CHECK, f"s3://{name}") for n, name in ((1, "old"), (2, "new")))
+    phase, node = Phase("call", Status.FAIL, cases=("s3://old", "s3://new")), (CHECK, "")
+    found = WaiverBook((old,), TODAY).waive_phase(phase, node)
+    assert (found.status, found.cases, found.waivers) == (Status.FAIL, ("s3://new",), (1,))
+    assert found.notes == (f"s3://old: accepted until {TODAY}: why",)
+    found = WaiverBook((old, new), TODAY).waive_phase(phase, node)
+    assert (found.status, found.waivers) == (Status.WAIVED, (1, 2))
 
 
 def test_a_cause_is_one_waived_finding():
