@@ -90,7 +90,8 @@ def test_every_client_brings_all_that_is_demanded(strict, demanded, tmp_path):
     assert (ended.code, ended.document["verdict"]["word"]) == (0, "READY"), ended.output[-3000:]
     assert {"pass", "known-issue"} >= set(ended.statuses(of="suites/load/").values())
     seen = strict.seen()
-    assert [s.request for s in seen if s.upstream == "-"] == [LOOK.format("/mlflow")]
+    # 499: a process that was ended while it asked; nginx refused nothing.
+    assert [s.request for s in seen if s.upstream == "-" and s.status != 499] == [LOOK.format("/mlflow")]
     passed = [s for s in seen if s.upstream != "-"]
     demands = {(s.verified, s.authorization, s.tenant) for s in passed}
     assert demands == {("SUCCESS", f"Bearer {TOKEN}", TENANT)}
