@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -61,6 +61,7 @@ class Api:
 
     probe: Probe
     version: Version
+    roots: dict[str, str] = field(default_factory=dict)  # run id -> artifact URI, which never changes
 
     agree = staticmethod(agree)
 
@@ -98,9 +99,15 @@ class Api:
         step = whole(metric.get("step", 0))
         return number(metric.get("value")), whole(metric.get("timestamp")), step
 
+    def artifact_uri(self, run_id: str) -> str:
+        """Where the run keeps its artifacts."""
+        if not self.roots.get(run_id):
+            self.roots[run_id] = self.run(run_id).get("info", {}).get("artifact_uri", "")
+        return self.roots[run_id]
+
     def artifact_route(self, run_id: str, name: str) -> str | None:
         """Where this server serves the file; None where artifacts lie in a bucket or at another server."""
-        url = urlsplit(self.run(run_id).get("info", {}).get("artifact_uri", ""))
+        url = urlsplit(self.artifact_uri(run_id))
         if url.scheme != "mlflow-artifacts" or url.netloc:
             return None
         path = quote(f"{url.path.strip('/')}/{name}")
@@ -137,13 +144,13 @@ def by_time(point: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 @pytest.fixture(scope="session")
-def api(probe: Any, stack: Any) -> Api:
+def api(probe: Any, stack: Any, run_roots: dict[str, str]) -> Api:
     """The tracking API, read as plain data."""
     try:
         version = Version(stack.versions.get("mlflow", ""))
     except InvalidVersion:
         version = Version("0")
-    return Api(probe, version)
+    return Api(probe, version, run_roots)
 
 
 @pytest.fixture

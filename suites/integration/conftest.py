@@ -151,16 +151,25 @@ def report() -> bytes:
 
 @pytest.fixture(scope="session")
 def load(mlflow_client) -> Callable[[str, str], Any]:
-    """load("sklearn", uri) -> the model; one whose files are damaged is a finding, whatever it raises."""
+    """load("sklearn", uri) -> the model; one whose files are damaged is a finding, whatever it raises.
+
+    What stands behind the number of a version or a run does not change: it is fetched once.
+    """
+    kept: dict[tuple[str, str], Any] = {}
 
     def load_model(flavour: str, uri: str) -> Any:
+        if (flavour, uri) in kept:
+            return kept[flavour, uri]
         try:
-            return getattr(mlflow, flavour).load_model(uri)
+            model = getattr(mlflow, flavour).load_model(uri)
         except MlflowException:
             raise
         except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
             seen = f"{type(error).__name__}: {error}"
             raise Finding(f"load of {uri} as {flavour}", "the model that was logged", seen) from None
+        if uri.startswith("runs:/") or uri.rpartition("/")[2].isdecimal():
+            kept[flavour, uri] = model
+        return model
 
     return load_model
 

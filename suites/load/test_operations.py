@@ -34,7 +34,7 @@ def mixed(load, target, make_experiment, unique):
     arrivals = []
     for number, (operation, usual) in enumerate(DEFAULT_RATES.items()):
         limits = load.limits.get(operation, LoadLimits())
-        rate = limits.rate or usual
+        rate = limits.rate or load.rate(usual, usual / sum(DEFAULT_RATES.values()))
         count = max(2, round(rate * SECONDS * load.scale), limits.needed)
         due = space_evenly(rate, count) if limits.rate else space_by_chance(rate, count, SEED + number)
         arrivals.append(Arrivals(requests(operation, count, runs, experiment, unique), due))

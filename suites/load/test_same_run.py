@@ -16,6 +16,7 @@ from fixtures.load.assertions import (
 from fixtures.load.judges import find_latest_rows, group_refusals, list_refusals, remedy_of_refusals
 
 CLIENTS, BATCHES, KEYS = 8, 3, 50
+STEPS, FEWEST_STEPS = 10, 7  # of each client's single metrics
 PARAMS = 6
 
 
@@ -35,9 +36,9 @@ def hot_run(load, make_run):
 
 @pytest.fixture(scope="module")
 def single_metrics(load, target, make_experiment, unique):
-    """(history, run ids): eight clients log ten steps one by one, out of order, each to a run of its own."""
+    """(history, run ids): eight clients log some steps one by one, out of order, each to a run of its own."""
     runs = payloads.make_load_runs(target, make_experiment(), [unique("single") for _ in range(CLIENTS)])
-    dice, steps = random.Random(5), range(10 * load.scale)
+    dice, steps = random.Random(5), range(load.count(STEPS, FEWEST_STEPS))
     scripts = [
         [payloads.metric_request(payloads.metric_point(r, "loss", s)) for s in dice.sample(steps, len(steps))]
         for r in runs

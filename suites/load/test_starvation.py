@@ -28,7 +28,7 @@ def beside(stack, load, target, make_experiment, unique):
     payloads.require_done(load.drive(wide))
     small = payloads.make_load_runs(target, make_experiment(), [unique("small")])[0]
     count = max(round(RATE * SECONDS * load.scale), load.limits.get(READ_DURING_SEARCHES, LoadLimits()).needed)
-    reads = Arrivals([payloads.read_run_request(small)] * count, space_evenly(RATE, count))
+    reads = Arrivals([payloads.read_run_request(small)] * count, space_evenly(load.rate(RATE), count))
     clients = min((stack.workers or DEFAULT_WORKERS) * WORKER_THREADS, MOST)
     searches = [[payloads.search_request(experiment, RUNS)] * load.scale] * clients
     alone = load.drive(arrivals=[reads])

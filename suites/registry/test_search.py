@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.core.outcomes import Finding, expect
 
-MODELS = 105  # the server's default page of registered models is 100
+MODELS, DEFAULT_PAGE = 105, 100  # the server's default page of registered models
 VERSIONS = 34
 
 
@@ -28,10 +28,10 @@ def crowd(probe, unique):
 
 
 @pytest.fixture(scope="module")
-def line(probe, mlflow_client, make_model, make_run, unique):
+def line(probe, mlflow_client, make_model, make_run, run_roots, unique):
     """A model of 34 versions, renamed at the end, so that all have one time of last update."""
     model, name, other = make_model(), unique("line"), make_run()
-    roots = {run: mlflow_client.get_run(run).info.artifact_uri for run in (model.run_id, other)}
+    roots = {run: run_roots[run] for run in (model.run_id, other)}
     for number in range(1, VERSIONS + 1):
         tags = [{"key": "kind", "value": ("even", "odd")[number % 2]}, {"key": "serial", "value": str(number)}]
         run = other if number % 10 == 0 else model.run_id
@@ -163,13 +163,17 @@ def test_paging_through_versions_finds_each_once(line, search, order):
 
 
 def test_models_past_the_default_page_are_reached(crowd, search, note):
-    """Who asks without max_results gets a first page of 100 and a token: following it must reach the rest.
+    """Who asks without max_results gets a first page of 100 and a token: it must lead to the rest, by name.
 
     Remedy: follow next_page_token in scripts; a proxy that drops the query string returns the first page for ever.
     """
     pages = search("registered-models", filter=f"name LIKE '{crowd[0].rpartition('-')[0]}-%'")
     note(f"{MODELS} models came in pages of {[len(page) for page in pages]}")
     each_once("models found without max_results", names(pages), crowd)
+    expect(
+        "sizes of the pages without max_results", [len(page) for page in pages], [DEFAULT_PAGE, MODELS - DEFAULT_PAGE]
+    )
+    expect("order of the models found without max_results", names(pages), crowd)
 
 
 @pytest.mark.parametrize("kind", ["registered-models", "model-versions"])

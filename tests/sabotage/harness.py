@@ -35,6 +35,7 @@ from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule
 
 RUN_SECONDS = 240
+FLOOR = "-p tests.sabotage.floor"  # the option with which checks send as little as on a very slow server
 EXCUSED = ("pass", "known-issue", "out-of-scope")
 
 

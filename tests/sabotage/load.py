@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fixtures.core.files import ROOT
-from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
+from tests.sabotage.harness import FLOOR, Aim, Sabotage, Target, raid, trigger
 from tests.sabotage.lies import after, api, has, ignored, in_list, lie, nth, only, refused
 from tests.sabotage.rules import Action, Forward, Request, Response, Rule, answer, at, delay, drop, every_nth
 
@@ -149,6 +149,7 @@ RAIDS = (
         f"{CREATE}concurrent_runs_are_all_created {SAME}writers_to_one_run_are_not_refused "
         f"{TEN}ten_concurrent_runs_log_without_an_error",
         workers=1,
+        options=FLOOR,
     ),
     raid(
         "requests that are refused",
@@ -207,6 +208,7 @@ RAIDS = (
         beside=f"{BURST}full_burst_is_answered {SPREAD}writers_to_their_own_runs_are_all_answered "
         "health/test_services.py::test_registry_answers",
         workers=1,
+        options=FLOOR,
     ),
     raid(
         "limits of the operators",
@@ -226,7 +228,7 @@ RAIDS = (
         beside=f"{SPREAD}writers_to_their_own_runs_are_not_refused {CREATE}concurrent_runs_are_all_created "
         f"{INPUTS}concurrent_inputs_are_not_refused",
         workers=1,
-        options=SLO,
+        options=f"{SLO} {FLOOR}",
     ),
     raid(
         "connections that break, and a race",
@@ -251,5 +253,6 @@ RAIDS = (
         beside="health/test_services.py::test_client_lists_experiments "
         "client/test_values.py::test_text_is_stored_as_it_was_sent",
         workers=1,
+        options=FLOOR,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.sabotage.harness import Sabotage, raid, trigger
+from tests.sabotage.harness import FLOOR, Sabotage, raid, trigger
 from tests.sabotage.lies import api, has, hears_query, lie, only, says, stale
 
 ALIASES, VERSIONS, URIS, PROMOTION = (
@@ -94,5 +94,6 @@ RAIDS = (
         ),
         beside=f"{VERSIONS}deleting_a_version_keeps_the_artifacts_of_its_run "
         f"{ALIASES}aliases_are_apart_from_each_other {URIS}download_uri_of_each_version_is_its_own",
+        options=FLOOR,
     ),
 )

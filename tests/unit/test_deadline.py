@@ -1,6 +1,7 @@
 """When a check is ended: silence of a server that owes an answer, and far more time than its requests need."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +76,21 @@ def test_a_check_that_moves_is_left_alone(monkeypatch):
             with traffic.asking(Movement.READ):
                 threading.Event().wait(0.03)
     assert traffic.tally().requests == 5
+
+
+@pytest.mark.parametrize(
+    ("speed", "sent"),
+    [
+        (Speed(), 24),  # not measured
+        (FAST, 24),
+        (Speed.of([(Movement.READ, 0.2)]), 12),
+        (Speed.of([(Movement.READ, 2.0)]), 6),  # the floor
+        (replace(FAST, turn=1.0), 6),  # --max-rate 1
+    ],
+)
+def test_less_is_sent_to_a_slow_server(speed, sent):
+    """It takes as long as at 0.1 s a request; on a fast server nothing is left out."""
+    assert speed.scale_count(24, 6) == sent
 
 
 def test_a_speed_says_what_it_is_and_arrives_in_other_processes():
