@@ -1,6 +1,7 @@
 """The page without a browser (F75, F76): it opens, and whatever it loads is there, of the right type, and not HTML."""
 
 import itertools
+import math
 import random
 import re
 import time
@@ -92,7 +93,8 @@ def test_the_page_opens_with_its_scripts_and_styles(probe, assets, note):
     if not scripts:
         note(f"{MANIFEST} does not answer: only what the page names was looked at")
     paths = list(dict.fromkeys([*page.scripts, *page.styles, *styles, *scripts[:FETCHED]]))
-    refuse_faults(f"GET of what {page.url}/ loads", [find_fault(path, probe.get(path)) for path in paths], len(paths))
+    faults = [find_fault(path, answer) for path, answer in ask_each(probe, "GET", paths)]
+    refuse_faults(f"GET of what {page.url}/ loads", faults, len(paths))
 
 
 def test_no_script_of_the_page_is_missing(probe, assets, note):
@@ -100,20 +102,26 @@ def test_no_script_of_the_page_is_missing(probe, assets, note):
 
     Remedy: all replicas behind the address must run one version of MLflow; purge caches in front after an upgrade.
     """
-    paths, end = assets[0][FETCHED:], time.monotonic() + HEAD_SECONDS
+    paths = assets[0][FETCHED:]
     if not paths:
         raise OutOfScope(Lack.PAGE, f"{MANIFEST} lists no scripts")
-
-    def ask(path):
-        return (path, probe.fresh().request("HEAD", path)) if time.monotonic() < end else None
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(filter(None, pool.map(ask, paths)))
+    answers = ask_each(probe, "HEAD", paths, HEAD_SECONDS)
     if len(answers) < len(paths):
         note(f"{len(answers)} of {len(paths)} scripts were asked for, for {HEAD_SECONDS} s")
     if all(answer.status_code in NO_HEAD for _, answer in answers):
         raise OutOfScope(Lack.PAGE, "HEAD is not answered here: most scripts of the page were not asked for")
     refuse_faults("HEAD of the page's scripts", itertools.starmap(find_fault, answers), len(answers))
+
+
+def ask_each(probe, method, paths, seconds=math.inf):
+    """(path, answer) of each path that is asked for within `seconds`."""
+    end = time.monotonic() + seconds
+
+    def ask(path):
+        return (path, probe.fresh().request(method, path)) if time.monotonic() < end else None
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(filter(None, pool.map(ask, paths)))
 
 
 @pytest.mark.requires("public-url")
