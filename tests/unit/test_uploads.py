@@ -10,8 +10,8 @@ from fixtures.clients import uploads
 from fixtures.clients.rest import RestClient, RestError
 from fixtures.clients.uploads import MIB, NotRefusedEarly, Upload, send_upload
 
-REFUSAL = b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge"
-THANKS = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+REFUSAL = b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge"
+THANKS = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nOK"
 
 
 @contextmanager
