@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fixtures.clients.answers import name_route, read_refusal_text
+from fixtures.clients.answers import Refused, name_route, read_refusal_text
 from fixtures.core.cause_ids import Answer, CauseId, Diagnosis, Speaker
 from fixtures.verdict.causes import CAUSES, assign_causes, collect_causes, find_cause_id, name_finding
 from fixtures.verdict.records import CheckRecord, Status
@@ -120,6 +120,26 @@ def test_no_finding_is_lost_in_a_group(found, diagnosed):
     assert {check for cause in causes for check in cause.checks} == {r.id for r in records}
     assert {cause.finding for cause in causes} == anchors
     assert [(r.id, r.status) for r in records] == [(r.id, r.status) for r in cases]
+
+
+DENIED = Answer("runs/get", "read", 403, "PERMISSION_DENIED", Speaker.MLFLOW, CauseId.SERVER_PERMISSION)
+MISSING = Answer("runs/get", "read", 404, "RESOURCE_DOES_NOT_EXIST", Speaker.MLFLOW)
+
+
+@pytest.mark.parametrize(
+    ("refused", "ended_so", "answer"),
+    [
+        (Refused((PUT, MISSING), last=True), False, PUT),  # the preflight met it; the last says nothing
+        (Refused((DENIED, MISSING), last=True), False, MISSING),  # the check may have wanted the first
+        (Refused((DENIED,), last=False), False, None),  # what came last was no refusal
+        (Refused((DENIED,), last=False), True, DENIED),
+        (Refused((MISSING,), (READ_ONLY,), last=True), False, READ_ONLY),  # of a child
+        (Refused((MISSING,), (MISSING,), last=False), False, None),
+        (Refused(), True, None),
+    ],
+)
+def test_the_refusal_on_which_a_check_ended_is_chosen(refused, ended_so, answer):
+    assert refused.choose(ended_so, {PUT.likeness}) == answer
 
 
 API = "http://h/sub/api/2.0/mlflow/"
