@@ -8,6 +8,7 @@ import pytest
 from fixtures.checks import deadline
 from fixtures.checks.deadline import Watch, judge_deadline
 from fixtures.clients.exceptions import classify_exception, is_silent
+from fixtures.config.readers import FEWEST_STEPS, Walk
 from fixtures.core import speed as speeds
 from fixtures.core.outcomes import DeadlinePassed
 from fixtures.core.plain_data import from_plain, to_plain
@@ -91,6 +92,8 @@ def test_a_check_that_moves_is_left_alone(monkeypatch):
 def test_less_is_sent_to_a_slow_server(speed, sent):
     """It takes as long as at 0.1 s a request; on a fast server nothing is left out."""
     assert speed.scale_count(24, 6) == sent
+    assert Walk().choose_for(speed).steps == max(sent, FEWEST_STEPS)
+    assert Walk(500, 7).choose_for(speed) == Walk(500, 7)  # that was asked for
 
 
 def test_a_speed_says_what_it_is_and_arrives_in_other_processes():
