@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
+from botocore.exceptions import ClientError
 
 from fixtures.backends import server
 from fixtures.backends.protocol import Start
-from fixtures.core.waiting import wait_for
+from fixtures.backends.seaweed import find_weed_program
+from fixtures.clients.s3 import open_s3_client
+from fixtures.core.waiting import NotYet, wait_for
 from fixtures.processes.child import start_child
+from fixtures.stack import Bucket
 
 
 @contextmanager
@@ -29,3 +36,25 @@ def another_server(begin: Start, name: str, *leave_out: str, **changed: str) -> 
     finally:
         child.popen.terminate()
         child.popen.wait(20)
+
+
+def add_reading_key(begin: Start, bucket: Bucket) -> tuple[str, str]:
+    """(key, secret) of a user of the stack's object store who may list and read the bucket, and nothing else."""
+    store = next(child for child in begin.children if child.name == "store")
+    given = dict(re.findall(r"-([\w.]+)=(\S+)", " ".join(psutil.Process(store.popen.pid).cmdline())))
+    address = {part: f"127.0.0.1:{given[f'{part}.port']}.{given[f'{part}.port.grpc']}" for part in ("master", "filer")}
+    key, secret = "readiness-reader", "reads-and-lists-only"
+    words = f"s3.configure -user reader -access_key {key} -secret_key {secret} -actions Read,List"
+    command = [find_weed_program(), "shell", *(f"-{part}={where}" for part, where in address.items())]
+    asked = f"{words} -buckets {bucket.name} -apply\n"
+    subprocess.run(command, input=asked, text=True, check=True, capture_output=True, timeout=60)
+    client = open_s3_client(dataclasses.replace(bucket, access_key=key, secret_key=secret))
+
+    def look() -> None:
+        try:
+            client.list_objects_v2(Bucket=bucket.name, MaxKeys=1)
+        except ClientError as error:
+            raise NotYet(str(error)) from None
+
+    wait_for("the reader's keys", look, 30)
+    return key, secret
