@@ -80,5 +80,19 @@ def test_some_stalls_hide_no_step():
     assert judge_kept_pairs(found)
 
 
+def test_a_busy_client_hides_no_step():
+    """Seen at a load of 17 on two cores: some heads are read when their body is there already."""
+    gaps, new = (41, 47, 46, 36, 44, 46, 40, 0, 43, 4, 17, 13), (1, 1, 9, 4, 3, 5, 16, 7, 8, 5, 9, 40)
+    found = [(late(kept / 1000)(), late(other / 1000, head=0.04)()) for kept, other in zip(gaps, new, strict=True)]
+    assert judge_kept_pairs(found)
+
+
+def test_gaps_on_both_kinds_are_load():
+    """As many answers on new connections have one."""
+    gaps, new = (41, 47, 46, 36, 44, 46, 40, 0, 43, 4, 17, 13), (1, 41, 9, 44, 3, 45, 16, 47, 8, 5, 9, 40)
+    found = [(late(kept / 1000)(), late(other / 1000)()) for kept, other in zip(gaps, new, strict=True)]
+    assert judge_kept_pairs(found) is None
+
+
 def test_too_few_pairs_say_nothing():
     assert judge_kept_pairs(pairs(late(0.041), count=4)) is None
