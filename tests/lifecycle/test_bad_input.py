@@ -44,6 +44,7 @@ def bad(examples, scratch):
         ([*EXTERNAL, "--mlflow-uri", "http://h", "--workers", "two"], ("--workers", "'two'", "whole number")),
         (["--mlflow-port", "70000"], ("--mlflow-port", "65535")),
         (["--depth", "deep"], ("--depth", "'deep'", "full")),
+        (["--waivers", "/no/file"], ("--waivers", "/no/file", "cannot be read")),
         (["--report-dir", "/proc/nope"], ("--report-dir", "/proc/nope", "cannot be written")),
     ],
     ids=lambda value: "-".join(value[:5]) if isinstance(value, list) else "",
