@@ -4,6 +4,8 @@ from argparse import Namespace
 from types import SimpleNamespace
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from fixtures.workflow import versions
 from fixtures.workflow.errors import StoredDiffers, WorkflowError
@@ -157,3 +159,25 @@ def test_a_move_that_is_not_stored_is_no_promotion():
     with pytest.raises(StoredDiffers, match="is not there"):
         versions.move_version(fake, versions.find_by_number(fake, "m", "2"), StageOrAlias("alias", "champion"), [])
     assert fake.moved == [("champion", "2")]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "there"),
+    [
+        (MlflowException("no such model", error_code=RESOURCE_DOES_NOT_EXIST), False),
+        (MlflowException("failed with error code 403 != 200. Response body: 'Permission denied'"), False),
+        (MlflowException("failed with error code 500 != 200"), None),
+    ],
+)
+def test_what_basic_auth_conceals_is_not_there(refusal, there):
+    """MLflow's basic auth says of every model that an ordinary user has yet to make that it is denied."""
+
+    class Server:
+        def get_registered_model(self, name):
+            raise refusal
+
+    if there is None:
+        with pytest.raises(MlflowException):
+            versions.has_model(Server(), "m")
+    else:
+        assert versions.has_model(Server(), "m") is there
