@@ -102,3 +102,9 @@ def test_a_speed_says_what_it_is_and_arrives_in_other_processes():
     assert from_plain(Speed, to_plain(SLOW)) == SLOW
     assert SLOW.needed_seconds({Movement.READ: 10}) == pytest.approx(7.0)
     assert SLOW.needed_seconds({Movement.ARTIFACT: 10}) == pytest.approx(20.0)  # not measured: as the dearest
+
+
+def test_slow_first_requests_of_a_worker_send_nothing_less():
+    """The first write opens stores, the first artifact the client of the bucket."""
+    cold = [(Movement.WRITE, 0.154), (Movement.WRITE, 0.012), (Movement.ARTIFACT, 0.43), (Movement.ARTIFACT, 0.4)]
+    assert Speed.of([(Movement.READ, 0.01), *cold]).scale_count(24, 6) == 24
