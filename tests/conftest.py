@@ -71,10 +71,10 @@ def server_starter():
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """A minute for each; in an xdist worker what takes long first, and a file with fixtures of its own together."""
+    """Five minutes for each; in an xdist worker what takes long first, and a file with fixtures of its own together."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(60))
+            item.add_marker(pytest.mark.timeout(300))
     if not hasattr(config, "workerinput"):
         return
     groups: dict[object, list[pytest.Item]] = {}
