@@ -31,7 +31,7 @@ def locations(probe):
 @pytest.fixture
 def places(locations, stack):
     """(scheme, host or bucket) -> experiments, of stores other than the one that new experiments get."""
-    usual, found = place_of(stack.artifact_root), defaultdict(list)
+    usual, found = place_of(stack.artifact_root or "mlflow-artifacts:/"), defaultdict(list)
     for location, experiments in locations.items():
         if artifact_mode(location) is not ArtifactMode.LOCAL and (place := place_of(location)) != usual:
             found[place] += experiments
