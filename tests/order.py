@@ -14,15 +14,19 @@ SECONDS = {
     "tests/live/test_neighbour.py": 25,
     "tests/live/test_budgets.py": 7,
     "tests/live/test_artifact_roots.py": 6,
-    "tests/live/test_causes.py": 6,
+    "tests/live/test_causes.py": 12,
+    "tests/live/test_kept_connections.py": 15,
+    "tests/live/test_pooler.py": 12,
     "tests/lifecycle/test_compare_endings.py": 15,
     "tests/lifecycle/test_endings.py": 9,
+    "tests/lifecycle/test_exit_codes.py": 5,
     "tests/lifecycle/test_fleet.py": 8,
     "tests/lifecycle/test_isolation.py": 12,
     "tests/lifecycle/test_workflow_github.py": 8,
     "tests/sabotage/test_baseline_gates.py": 9,
     "tests/sabotage/test_compare_lanes.py": 6,
     "tests/sabotage/test_sabotages.py": 7,
+    "tests/sabotage/test_slow_server.py": 250,
 }
 USUAL, UNIT = 1.5, 0.04
 

@@ -6,6 +6,7 @@ import pytest
 
 from fixtures.bench.database import CountedDatabase
 from fixtures.clients.sql import SqlDoor
+from fixtures.core.speed import SILENT_SECONDS
 
 SET = "SELECT name, setting FROM pg_settings WHERE source = 'session' AND name NOT LIKE 'transaction_%'"
 
@@ -20,7 +21,7 @@ def door(real_stack):
 def test_its_transactions_are_read_only_and_end(door):
     assert "read-only" in door.refusal("INSERT INTO alembic_version VALUES ('readiness')")
     assert door.value("SHOW transaction_read_only") == "on"
-    assert door.value("SHOW statement_timeout") == "20s"
+    assert door.value("SHOW statement_timeout") == f"{SILENT_SECONDS:.0f}s"
 
 
 def test_nothing_stays_set_in_the_session(door):

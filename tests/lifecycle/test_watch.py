@@ -51,7 +51,7 @@ def test_metrics_of_a_server_that_is_gone(examples, scratch):
 def test_a_place_that_cannot_be_written_is_refused(examples, scratch, stub, workers):
     (scratch / "file").write_text("")
     done = examples.run(scratch, *stub.target, ANSWERS, f"--metrics={scratch}/file/m.prom", workers=workers)
-    refused(done, 4, "--metrics", "cannot be written")
+    refused(done, 4, "--metrics", "file: is a file")
 
 
 @promtool
