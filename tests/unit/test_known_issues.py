@@ -58,7 +58,8 @@ def test_another_finding_counts():
 @pytest.mark.parametrize("entry", ISSUES, ids=lambda entry: entry.id)
 def test_an_entry_excuses_its_own_symptom_only(entry):
     """On a version on which it was verified; one with another symptom excuses nothing of this check."""
-    assert judge_known_issue(entry, True, entry.symptom, entry.last)[0] == "known-issue"
+    status = "fail" if entry.harms_data and entry.fixed else "known-issue"
+    assert judge_known_issue(entry, True, entry.symptom, entry.last)[0] == status
     other = next(symptom for symptom in Symptom if symptom is not entry.symptom)
     assert judge_known_issue(replace(entry, symptom=other), True, entry.symptom, entry.last)[0] == "fail"
 
@@ -67,6 +68,16 @@ def test_an_entry_excuses_its_own_symptom_only(entry):
 def test_before_and_after_the_versions_that_have_it_the_symptom_is_a_finding(version, status):
     """An upgrade is the remedy there."""
     assert judge_known_issue(replace(RACE, fixed="3.20.0"), True, SEEN, version)[0] == status
+
+
+def test_what_harms_stored_data_and_is_mended_is_a_finding():
+    """An operator can mend it; without a version that mends it, it stays known; otherwise it is an advice."""
+    harmful = replace(RACE, harms_data=True)
+    assert judge_known_issue(harmful, True, SEEN, "3.10.1")[0] == "known-issue"
+    status, reason = judge_known_issue(replace(harmful, fixed="3.16.0"), True, SEEN, "3.10.1")
+    assert (status, "MLflow 3.16.0 mends it: upgrade" in reason) == ("fail", True)
+    assert judge_known_issue(replace(harmful, fixed="3.16.0"), False, None, "3.10.1")[0] == "pass"
+    assert judge_known_issue(replace(RACE, fixed="3.16.0"), True, SEEN, "3.10.1")[0] == "known-issue"
 
 
 def test_every_symptom_is_raised_somewhere_and_stands_in_one_entry():
