@@ -18,6 +18,7 @@ from tests.sabotage import (
     pipelines,
     registry,
     registry_moves,
+    security,
 )
 
 MODULES = (
@@ -35,6 +36,7 @@ MODULES = (
     health_parts,
     health_tables,
     health,
+    security,
     benchmark,
 )
 RAIDS = tuple(raid for module in MODULES for raid in module.RAIDS)

@@ -28,7 +28,7 @@ def reporting_role(target, aim):
 HONEST = Sabotage("a proxy that tells the truth", {}, lie("version", at("/version$"), edit()))
 CONTROLS = (
     raid("through a proxy", HONEST, beside="client integration registry", workers=1),
-    raid("directly", beside="health load", workers=1),
+    raid("directly", beside="health load security", workers=1),
     raid("beside a dashboard", Sabotage("a dashboard", {}, breaks=reporting_role), beside="health"),
 )
 pytestmark = pytest.mark.timeout(300)

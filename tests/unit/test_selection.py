@@ -76,9 +76,9 @@ def test_what_is_chosen_is_what_paths_marks_and_permission_leave(monkeypatch):
     def areas(allowed, paths, expression=""):
         return {check.area for check in choose_checks_by_name(catalog, allowed, paths, expression)}
 
-    assert areas(DEFAULT, ["suites"]) == {"health", "client", "integration", "registry"}
+    assert areas(DEFAULT, ["suites"]) == {"health", "client", "integration", "registry", "security"}
     assert areas(DEFAULT, ["suites"], "registry") == {"registry"}
-    assert areas(READING, ["suites"]) == {"health"}
+    assert areas(READING, ["suites"]) == {"health", "security"}
     assert areas(DEFAULT, ["suites/client", "suites/registry/"]) == {"client", "registry"}
     assert areas(LOAD, ["suites"], "load or health") == {"load", "health"}
     file = {check.id for check in choose_checks_by_name(catalog, DEFAULT, ["suites/client/test_runs.py"], "")}
