@@ -10,12 +10,14 @@ from botocore.exceptions import ClientError
 from fixtures.clients.mlflow_errors import is_missing_bucket
 from fixtures.core.outcomes import expect_that, shorten_text
 from fixtures.core.uris import ArtifactMode, artifact_mode
+from fixtures.run.record import RUN
 
 pytestmark = pytest.mark.read_only
 
 MOST_EXPERIMENTS = 20_000
 MOST_PLACES = 20  # each costs two requests
 HERE = ("", "mlflow-artifacts")
+DIRECT = (ArtifactMode.BUCKET, ArtifactMode.ELSEWHERE)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,12 @@ def places(locations, stack):
         if artifact_mode(location) is not ArtifactMode.LOCAL and (place := place_of(location)) != usual:
             found[place] += experiments
     return dict(islice(found.items(), MOST_PLACES))
+
+
+@pytest.fixture
+def clients_hold_keys(pytestconfig):
+    """Whether clients may need keys of the object store: --clients-without-s3-keys says no."""
+    return not pytestconfig.stash[RUN].settings.clients_without_s3_keys
 
 
 def place_of(uri):
@@ -83,6 +91,24 @@ def test_existing_experiments_keep_no_files_on_a_path(locations):
     seen = "; ".join(f"{location}: {named}" for location, named in islice(wrong.items(), 10))
     roots = dict.fromkeys(location.rstrip("/").rpartition("/")[0] or location for location in wrong)
     expect_that(not wrong, f"locations of {len(wrong)} experiments", expected, seen, cases=roots)
+
+
+def test_clients_need_no_keys_of_a_store(locations, stack, clients_hold_keys, note):
+    """Where files do not go through the server, each client needs keys of the store: without them nothing is logged.
+
+    Remedy: start the server with --serve-artifacts and MLFLOW_ARTIFACTS_DESTINATION, and without
+    --default-artifact-root; existing experiments keep their location. Or give clients keys, and leave the option out.
+    """
+    direct = defaultdict(list)
+    for uri, experiments in {stack.artifact_root: [], **locations}.items():
+        if artifact_mode(uri) in DIRECT:
+            direct["{}://{}".format(*place_of(uri))] += experiments
+    named = {place: first_of(experiments) or "new experiments" for place, experiments in direct.items()}
+    seen = "; ".join(f"{place}: {experiments}" for place, experiments in islice(named.items(), 10))
+    if direct and clients_hold_keys:
+        note(f"clients need keys of their own for {seen}")
+    else:
+        expect_that(not direct, "stores that clients write to themselves", "none, as declared", seen, cases=direct)
 
 
 def test_stores_of_existing_experiments_are_there(places, s3_door, stack, probe, note):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fixtures.core.files import ROOT
+from fixtures.stack import Stack
 from tests.sabotage import forked
 from tests.sabotage.harness import clean_environment
 
@@ -47,3 +48,10 @@ def live(folder: Path, uri: str, *args: str, env: Mapping[str, str] | None = Non
     file = report / "readiness.json"
     document = json.loads(file.read_text()) if file.exists() else {}
     return Ended(code, document, (folder / "output").read_text(errors="replace"))
+
+
+def with_doors(stack: Stack) -> tuple[list[str], dict[str, str]]:
+    """Options and variables that declare the bucket with keys that may do anything."""
+    assert stack.s3 and stack.s3.endpoint and stack.s3.access_key and stack.s3.secret_key
+    options = ["--s3-endpoint", stack.s3.endpoint, "--s3-bucket", stack.s3.name]
+    return options, {"AWS_ACCESS_KEY_ID": stack.s3.access_key, "AWS_SECRET_ACCESS_KEY": stack.s3.secret_key}

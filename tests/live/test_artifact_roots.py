@@ -1,19 +1,16 @@
 """Servers that keep artifacts where we have no door: said as a fact, the API checks run, nothing is written here."""
 
-from contextlib import contextmanager
-
 import pytest
 
 from fixtures.backends.external import declare_stack
 from fixtures.backends.private import open_guarded_home
 from fixtures.backends.protocol import Start
-from fixtures.backends.server import ask_health
 from fixtures.config.settings import Settings, resolve_settings
-from fixtures.core.waiting import wait_for
 from fixtures.preflight.deployment import artifact_capabilities, describe_artifact_root, run_preflight
 from fixtures.processes.ports import Ports
 from fixtures.stack import Stack
 from tests.live.runs import live
+from tests.support.stacks import sqlite_server
 
 pytestmark = pytest.mark.timeout(300)
 SELECTION = (
@@ -25,22 +22,14 @@ SELECTION = (
     "suites/integration/test_workflow.py",
 )
 STORING = {"client/test_artifacts.py", "integration/test_workflow.py", "registry/test_versions.py"}
+KEYS_CHECK = "suites/health/test_existing_locations.py::test_clients_need_no_keys_of_a_store"
 ROOT_CHECK = "test_artifact_root.py::test_new_experiments_get_an_object_store_or_the_proxy"
 
 
-@contextmanager
 def server(begin, starter, name, root):
     """The URL of a real MLflow server on SQLite whose clients keep artifacts below `root` themselves."""
-    port, store = begin.ports.take(), begin.home / f"{name}.sqlite"
-    words = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    words += ["--backend-store-uri", f"sqlite:///{store}", "--no-serve-artifacts", "--default-artifact-root", root]
-    child = starter.start_server(name, words, begin.home, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
-    try:
-        wait_for(name, lambda: ask_health(port), 120, ended=child.ended, log=child.log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        child.popen.terminate()
-        child.popen.wait(20)
+    words = ["--workers", "1", "--no-serve-artifacts", "--default-artifact-root", root]
+    return sqlite_server(begin, starter, name, *words)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +86,18 @@ def test_azures_stores_are_told_apart(root):
     facts = describe_artifact_root(stack.artifact_root, stack)
     assert facts["artifact mode"].endswith(f"no door to {root.partition(':')[0]}:// is known to this suite")
     assert artifact_capabilities(stack) == frozenset()
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_keys_that_clients_need_are_found_if_they_have_none(begin, server_starter, tmp_path, declared):
+    """Files go to the bucket directly: a fact, and a finding where the operator says that clients hold no keys."""
+    with server(begin, server_starter, f"direct-{declared}", "s3://models/mlflow") as uri:
+        ended = live(tmp_path, uri, KEYS_CHECK, *["--clients-without-s3-keys"] * declared)
+    seen = "s3://models: 0 'Default'"
+    assert "clients need: S3 keys of their own" in ended.output
+    assert (ended.code, seen in str(ended.fallen())) == ((1, True) if declared else (0, False)), ended.output[-2000:]
+    if not declared:
+        assert seen in ended.document["checks"][0]["notes"][0]
 
 
 def test_local_disk_is_one_finding(begin, server_starter, tmp_path):

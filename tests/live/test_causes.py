@@ -5,9 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from fixtures.backends.server import ask_health, server_variables
-from fixtures.core.waiting import wait_for
-from tests.live.runs import live
+from tests.live.runs import live, with_doors
 from tests.sabotage.harness import Target
 from tests.sabotage.lies import api, lie, says
 from tests.sabotage.proxy import TamperProxy
@@ -27,26 +25,6 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-def serve(own_stack, server_starter):
-    """serve(NAME=value) -> the URL of one more server on the stack, with other variables."""
-    stack, begin = own_stack
-    children = []
-
-    def start(**changed):
-        port = begin.ports.take()
-        variables = server_variables(port, stack.db_uri, stack.s3, False) | {"MLFLOW_SERVER_ALLOWED_HOSTS": "*"}
-        words = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        child = server_starter.start_server(f"cause-{port}", words, begin.home, variables | changed)
-        children.append(child)
-        wait_for("the server", lambda: ask_health(port), 90, ended=child.ended, log=child.log)
-        return f"http://127.0.0.1:{port}"
-
-    yield start
-    for child in children:
-        child.popen.terminate()
-
-
-@pytest.fixture
 def target(own_stack):
     return Target(*own_stack)
 
@@ -61,12 +39,6 @@ def role(target, name, *statements):
         yield re.sub(r"//[^@]+@", f"//{name}:{name}@", target.stack.db_uri)
     finally:
         target.execute(f"DROP OWNED BY {name}", f"DROP ROLE {name}")
-
-
-def with_doors(stack):
-    """Options and variables that declare the bucket with keys that may do anything."""
-    options = ["--s3-endpoint", stack.s3.endpoint, "--s3-bucket", stack.s3.name]
-    return options, {"AWS_ACCESS_KEY_ID": stack.s3.access_key, "AWS_SECRET_ACCESS_KEY": stack.s3.secret_key}
 
 
 def judge(ended, cause, *words):

@@ -1,20 +1,17 @@
 """Kept connections are slow on a server with several workers, and only there: said as an advice, with the remedy."""
 
-from contextlib import contextmanager
-
 import pytest
 
 from fixtures.backends.recommended import DEFAULT_VARIABLES
-from fixtures.backends.server import ask_health
 from fixtures.config.access import Access
 from fixtures.core.advice import Topic
-from fixtures.core.waiting import wait_for
 from fixtures.preflight.kept_connections import advise_on_connections
 from tests.live.authority import Authority
 from tests.live.fronts import nginx
 from tests.live.runs import live
 from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule, at, delay
+from tests.support.stacks import sqlite_server
 
 pytestmark = pytest.mark.timeout(300)
 KEPT = "upstream kept {{ server {host}; keepalive 8; }}"
@@ -25,21 +22,11 @@ FRONT = """
 """
 
 
-@contextmanager
 def start(begin, starter, workers):
-    """The URL of a real MLflow server on SQLite with so many workers, and without uvloop, as --mlflow-defaults."""
-    name, port = f"defaults-{workers}", begin.ports.take()
-    words = ["--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
-    words += ["--backend-store-uri", f"sqlite:///{begin.home / name}.sqlite"]
-    words += ["--artifacts-destination", str(begin.home / name)]
-    variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **DEFAULT_VARIABLES}
-    child = starter.start_server(name, words, begin.home, variables)
-    try:
-        wait_for(name, lambda: ask_health(port), 120, ended=child.ended, log=child.log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        child.popen.terminate()
-        child.popen.wait(20)
+    """The URL of a real MLflow server with so many workers, and without uvloop, as --mlflow-defaults."""
+    name = f"defaults-{workers}"
+    words = ["--workers", str(workers), "--artifacts-destination", str(begin.home / name)]
+    return sqlite_server(begin, starter, name, *words, **DEFAULT_VARIABLES)
 
 
 @pytest.fixture(scope="module")

@@ -118,7 +118,7 @@ RAIDS = (
         Sabotage("an old experiment in the bucket itself", {}, **experiment(80003, "s3://mlflow/elsewhere")),
         Sabotage("one at another server", {}, **experiment(80004, f"http://mlflow.example/{ARTIFACT_ROUTE}/x")),
         beside=f"""{LOCATIONS}_existing_experiments_keep_no_files_on_a_path
-            {LOCATIONS}_stores_of_existing_experiments_are_there""",
+            {LOCATIONS}_stores_of_existing_experiments_are_there {LOCATIONS}_clients_need_no_keys_of_a_store""",
     ),
     raid(
         "old experiments elsewhere",
@@ -132,8 +132,14 @@ RAIDS = (
             {f"{LOCATIONS}_stores_of_existing_experiments_are_there": "s3://no-such-bucket: -80002 'old 80002'"},
             **experiment(80002, "s3://no-such-bucket/80002"),
         ),
+        Sabotage(
+            "in a bucket to which clients have no keys",
+            {f"{LOCATIONS}_clients_need_no_keys_of_a_store": "seen .*s3://mlflow: -80005 'old 80005'"},
+            **experiment(80005, "s3://mlflow/80005"),
+        ),
         Sabotage("roles that are unusual and well", {}, breaks=healthy_roles),
         beside=f"""{LOGIN}_database_password_does_not_run_out {LOGIN}_server_role_may_write_every_table
             {TABLES}_triggers_are_those_of_mlflow {TABLES}_sequences_are_ahead_of_their_tables""",
+        options="--clients-without-s3-keys",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import subprocess
 import sys
@@ -18,7 +19,10 @@ from fixtures.backends.seaweed import find_weed_program
 from fixtures.clients.s3 import open_s3_client
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.processes.child import start_child
-from fixtures.stack import Bucket
+from fixtures.stack import Bucket, Stack
+from tests.warm import ServerStarter
+
+NUMBERS = itertools.count(1)
 
 
 @contextmanager
@@ -36,6 +40,38 @@ def another_server(begin: Start, name: str, *leave_out: str, **changed: str) -> 
     finally:
         child.popen.terminate()
         child.popen.wait(20)
+
+
+@contextmanager
+def warm_server(begin: Start, starter: ServerStarter, name: str, *words: str, **variables: str) -> Iterator[str]:
+    """The URL of a real `mlflow server` that is forked, with these further words and variables."""
+    port = begin.ports.take()
+    given = ["--host", "127.0.0.1", "--port", str(port), *words]
+    child = starter.start_server(name, given, begin.home, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | variables)
+    try:
+        wait_for(name, lambda: server.ask_health(port), 120, ended=child.ended, log=child.log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.popen.terminate()
+        child.popen.wait(20)
+
+
+@contextmanager
+def sqlite_server(begin: Start, starter: ServerStarter, name: str, *words: str, **variables: str) -> Iterator[str]:
+    """The same on a SQLite file of its own."""
+    store = ("--backend-store-uri", f"sqlite:///{begin.home / name}.sqlite")
+    with warm_server(begin, starter, name, *store, *words, **variables) as uri:
+        yield uri
+
+
+@contextmanager
+def stack_server(stack: Stack, begin: Start, starter: ServerStarter, *words: str, **changed: str) -> Iterator[str]:
+    """The same on the database and the bucket of the stack, with other variables."""
+    assert stack.db_uri and stack.s3
+    variables = server.server_variables(0, stack.db_uri, stack.s3, False) | {"MLFLOW_SERVER_ALLOWED_HOSTS": "*"}
+    name = f"beside-{next(NUMBERS)}"
+    with warm_server(begin, starter, name, "--workers", "1", *words, **variables | changed) as uri:
+        yield uri
 
 
 def add_reading_key(begin: Start, bucket: Bucket) -> tuple[str, str]:
