@@ -81,14 +81,35 @@ def test_what_our_findings_recommend_is_set():
 )
 def test_setup_asks_for_a_compose_that_knows_the_file(tmp_path, says, code, words):
     """Version 1, which has no `docker compose`, is refused in a line; what is newer is not."""
-    (tmp_path / "docker").mkdir()
-    shutil.copy2(ROOT / "docker" / "setup", tmp_path / "docker")
-    shutil.copy2(ROOT / ".env.mlflow.aws", tmp_path)
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "docker").write_text(f"#!/bin/sh\n[ -n '{says}' ] && echo '{says}'\n")
-    (tmp_path / "bin" / "docker").chmod(0o755)
-    path = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
-    done = subprocess.run([tmp_path / "docker" / "setup", "aws"], env=path, capture_output=True, text=True)
+    done = run_setup(tmp_path, "aws", says)
     assert done.returncode == code, done.stderr
     assert words in done.stdout + done.stderr
     assert (tmp_path / ".env.mlflow").exists() == (code == 0)
+
+
+def run_setup(folder, kind, says="2.40.3"):
+    """docker/setup in a folder of its own, beside a Compose of this version."""
+    (folder / "docker").mkdir()
+    shutil.copy2(ROOT / "docker" / "setup", folder / "docker")
+    for template in TEMPLATES:
+        shutil.copy2(ROOT / template, folder)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "docker").write_text(f"#!/bin/sh\n[ -n '{says}' ] && echo '{says}'\n")
+    (folder / "bin" / "docker").chmod(0o755)
+    path = {"PATH": f"{folder}/bin:/usr/bin:/bin"}
+    return subprocess.run([folder / "docker" / "setup", kind], env=path, capture_output=True, text=True)
+
+
+def test_setup_writes_keys_that_nobody_knows(tmp_path):
+    """Each deployment has its own, only its owner reads them, and no example of the template is left."""
+    made = []
+    for name in ("one", "two"):
+        (folder := tmp_path / name).mkdir()
+        done = run_setup(folder, "local")
+        assert (done.returncode, "wrote .env.mlflow" in done.stdout) == (0, True), done.stderr
+        file = folder / ".env.mlflow"
+        assert file.stat().st_mode & 0o777 == 0o600
+        made.append(dict(line.split("=", 1) for line in file.read_text().splitlines() if re.match(r"[A-Z]", line)))
+    secret = ("POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    assert {name for name in made[0] if made[0][name] != made[1][name]} == set(secret)
+    assert all(len(made[0][name]) >= 20 and made[0][name] not in TEMPLATES[".env.mlflow.local"] for name in secret)
