@@ -19,6 +19,9 @@ from tests.sabotage import (
     registry,
     registry_moves,
     security,
+    security_advisories,
+    security_probes,
+    security_stores,
 )
 
 MODULES = (
@@ -33,6 +36,9 @@ MODULES = (
     pipelines,
     registry,
     registry_moves,
+    security_advisories,
+    security_probes,
+    security_stores,
     health_parts,
     health_tables,
     health,

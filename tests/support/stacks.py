@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 from botocore.exceptions import ClientError
@@ -76,15 +77,25 @@ def stack_server(stack: Stack, begin: Start, starter: ServerStarter, *words: str
 
 def add_reading_key(begin: Start, bucket: Bucket) -> tuple[str, str]:
     """(key, secret) of a user of the stack's object store who may list and read the bucket, and nothing else."""
+    key, secret = "readiness-reader", "reads-and-lists-only"
+    configure_store(begin, f"-user reader -access_key {key} -secret_key {secret} -actions Read,List", bucket)
+    client = open_s3_client(dataclasses.replace(bucket, access_key=key, secret_key=secret))
+    await_listing(client, bucket)
+    return key, secret
+
+
+def configure_store(begin: Start, words: str, bucket: Bucket) -> None:
+    """Tell the stack's object store of a user, such as `-user reader -actions Read`, or take one away (`-delete`)."""
     store = next(child for child in begin.children if child.name == "store")
     given = dict(re.findall(r"-([\w.]+)=(\S+)", " ".join(psutil.Process(store.popen.pid).cmdline())))
     address = {part: f"127.0.0.1:{given[f'{part}.port']}.{given[f'{part}.port.grpc']}" for part in ("master", "filer")}
-    key, secret = "readiness-reader", "reads-and-lists-only"
-    words = f"s3.configure -user reader -access_key {key} -secret_key {secret} -actions Read,List"
     command = [find_weed_program(), "shell", *(f"-{part}={where}" for part, where in address.items())]
-    asked = f"{words} -buckets {bucket.name} -apply\n"
+    asked = f"s3.configure {words} -buckets {bucket.name} -apply\n"
     subprocess.run(command, input=asked, text=True, check=True, capture_output=True, timeout=60)
-    client = open_s3_client(dataclasses.replace(bucket, access_key=key, secret_key=secret))
+
+
+def await_listing(client: Any, bucket: Bucket) -> None:
+    """Wait until the object store lets `client` list the bucket."""
 
     def look() -> None:
         try:
@@ -92,5 +103,4 @@ def add_reading_key(begin: Start, bucket: Bucket) -> tuple[str, str]:
         except ClientError as error:
             raise NotYet(str(error)) from None
 
-    wait_for("the reader's keys", look, 30)
-    return key, secret
+    wait_for("the store's new user", look, 30)

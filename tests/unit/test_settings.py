@@ -79,6 +79,8 @@ def test_stray_variables_aim_at_nothing(tmp_path):
         ({"largest-file": "0"}, ["--largest-file", "'0' is not a size"]),
         ({**EXTERNAL, "largest-file": "1GB"}, ["--largest-file", "--max-bytes 300000000", "larger budget"]),
         ({**EXTERNAL, "mlflow-uri": "localhost:5000"}, ["--mlflow-uri", "not a URL"]),
+        ({**EXTERNAL, "probe-listener": "8099"}, ["--probe-listener", "'8099' is no HOST:PORT"]),
+        ({**EXTERNAL, "probe-listener": "203.0.113.9:8099"}, ["--probe-listener", "cannot listen", "free port"]),
         ({**EXTERNAL, "mlflow-uri": "http://a b"}, ["--mlflow-uri", "not a URL"]),
         ({**EXTERNAL, "mlflow-uri": "http://h:99999"}, ["--mlflow-uri", "not a URL"]),
         ({**EXTERNAL, "mlflow-uri": "http://h?x=1"}, ["--mlflow-uri", "base URL"]),
