@@ -1,8 +1,10 @@
 """The shipped Compose file, read as text: what it must not hold, and what must agree with other files."""
 
+import configparser
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -111,5 +113,54 @@ def test_setup_writes_keys_that_nobody_knows(tmp_path):
         assert file.stat().st_mode & 0o777 == 0o600
         made.append(dict(line.split("=", 1) for line in file.read_text().splitlines() if re.match(r"[A-Z]", line)))
     secret = ("POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    secret += ("MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY")
     assert {name for name in made[0] if made[0][name] != made[1][name]} == set(secret)
     assert all(len(made[0][name]) >= 20 and made[0][name] not in TEMPLATES[".env.mlflow.local"] for name in secret)
+
+
+def serve(folder, **given):
+    """docker/mlflow/serve.py in a folder with a program `mlflow` that says its options and its file of users."""
+    (folder / "mlflow").write_text('#!/bin/sh\necho "$@"\ncat "$MLFLOW_AUTH_CONFIG_PATH" 2>/dev/null\n')
+    (folder / "mlflow").chmod(0o755)
+    here = {"PATH": f"{folder}:/usr/bin:/bin", "TMPDIR": str(folder)} | given
+    words = [sys.executable, ROOT / "docker" / "mlflow" / "serve.py", "--port", "5000"]
+    return subprocess.run(words, env=here, capture_output=True, text=True)
+
+
+SIGN_IN = {
+    "MLFLOW_AUTH": "basic",
+    "MLFLOW_AUTH_ADMIN_PASSWORD": "a",
+    "MLFLOW_FLASK_SERVER_SECRET_KEY": "b",
+    "MLFLOW_BACKEND_STORE_URI": "postgresql+psycopg2://u:p%40ss@h/d",
+}
+
+
+def test_without_a_sign_in_the_server_gets_the_options_alone(tmp_path):
+    for given in ({}, {"MLFLOW_AUTH": "none"}, {"MLFLOW_AUTH": ""}):
+        assert serve(tmp_path, **given).stdout == "server --port 5000\n"
+
+
+def test_the_sign_in_has_its_users_in_postgres_and_a_file_for_the_server_alone(tmp_path):
+    said = serve(tmp_path, **SIGN_IN)
+    options, _, file = said.stdout.partition("\n")
+    assert options == "server --app-name basic-auth --port 5000", said.stderr
+    read = configparser.ConfigParser()
+    read.read_string(file)
+    assert read["mlflow"]["database_uri"] == SIGN_IN["MLFLOW_BACKEND_STORE_URI"]
+    assert read["mlflow"]["default_permission"] == "NO_PERMISSIONS"
+    assert "admin_password" not in read["mlflow"]
+    (written,) = tmp_path.glob("*/basic_auth.ini")
+    assert written.parent.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"MLFLOW_AUTH": "Basic"}, "MLFLOW_AUTH is 'Basic'; say none or basic"),
+        ({"MLFLOW_FLASK_SERVER_SECRET_KEY": ""}, "MLFLOW_AUTH=basic needs MLFLOW_FLASK_SERVER_SECRET_KEY"),
+        ({"MLFLOW_AUTH_ADMIN_PASSWORD": ""}, "MLFLOW_AUTH=basic needs MLFLOW_AUTH_ADMIN_PASSWORD"),
+    ],
+)
+def test_a_sign_in_that_cannot_be_is_one_line(tmp_path, changed, words):
+    said = serve(tmp_path, **(SIGN_IN | changed))
+    assert (said.returncode, said.stdout, said.stderr) == (1, "", f"{words}\n")
