@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fixtures.clients.reach import is_on_loopback, is_only_here, list_open_addresses
+from fixtures.clients.rest import RestClient, RestError
 from fixtures.clients.s3 import open_s3_client
 from fixtures.config.settings import find_passwords
 from fixtures.core.files import ROOT
@@ -50,8 +51,8 @@ def attempts(unsigned, s3, stack):
         pass  # keys that only read are a good choice for a door
     tried["write"] = lambda: unsigned.put_object(**where, Key=theirs, Body=b"from anybody")
     yield tried
-    for key in (mine, theirs) if "read" in tried else ():
-        s3.client.delete_object(**where, Key=key)
+    for key, client in ((mine, s3.client), (theirs, s3.client if "read" in tried else unsigned)):
+        succeeds(lambda key=key, client=client: client.delete_object(**where, Key=key))
 
 
 def succeeds(attempt):
@@ -102,7 +103,18 @@ def describe_bucket(s3):
     endpoint = s3.where.endpoint or ""
     if endpoint.startswith("http:") and not is_on_loopback(endpoint):
         yield f"{endpoint}: keys and models cross the network without TLS"
-    yield from (f"the object store is open to others at {address}" for address in list_open_addresses(endpoint))
+    places = {"the object store": endpoint, "the store's console": find_console(endpoint)} if endpoint else {}
+    for what, url in places.items():
+        yield from (f"{what} is open to others at {address}" for address in list_open_addresses(url))
+
+
+def find_console(endpoint):
+    """Where the store sends a browser, as MinIO does; empty if it does not."""
+    try:
+        answer = RestClient(endpoint).get("/", headers={"User-Agent": "Mozilla/5.0", "Accept": "text/html"})
+    except RestError:
+        return ""
+    return answer.headers.get("Location", "") if 300 <= answer.status_code < 400 else ""
 
 
 @pytest.mark.requires("s3")
