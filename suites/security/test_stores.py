@@ -139,6 +139,17 @@ def test_well_known_keys_do_not_open_the_store(stack, note):
     judge_nearby(f"well-known keys at {endpoint}", " and ".join(found), endpoint, note)
 
 
+@pytest.mark.requires("s3")
+@pytest.mark.read_only
+def test_keys_open_no_foreign_bucket(s3, foreign_bucket):
+    """Whoever may create an experiment may place it in any bucket that the server's keys open, and read it there.
+
+    Remedy: let the keys' policy name MLflow's own bucket, not all of them (Resource: arn:aws:s3:::BUCKET and /*).
+    """
+    opened = succeeds(lambda: s3.client.head_bucket(Bucket=foreign_bucket))
+    expect_that(not opened, f"HEAD of bucket {foreign_bucket} with the declared keys", "refused", "200")
+
+
 @pytest.mark.requires("sql")
 @pytest.mark.read_only
 def test_database_role_of_the_server_is_no_superuser(sql, stack, note):

@@ -62,6 +62,19 @@ def store_for_everybody(target: Target, aim: Aim) -> Iterator[None]:
 
 
 @contextmanager
+def bucket_of_others(target: Target, aim: Aim) -> Iterator[None]:
+    """The keys open every bucket of the store, that of another team, too."""
+    assert target.stack.s3
+    client = open_s3_client(target.stack.s3)
+    client.create_bucket(Bucket="of-another-team")
+    aim.options += ["--foreign-bucket", "of-another-team"]
+    try:
+        yield
+    finally:
+        client.delete_bucket(Bucket="of-another-team")
+
+
+@contextmanager
 def database_for_others(target: Target, aim: Aim) -> Iterator[None]:
     """Others reach the database, whose role here is a superuser."""
     with open_to_others(aim.db_uri):
@@ -108,6 +121,11 @@ RAIDS = (
                 f"{STORES}_well_known_keys_do_not_open_the_store": "minioadmin with itself as its secret",
             },
             breaks=store_for_everybody,
+        ),
+        Sabotage(
+            "the keys open the bucket of another team",
+            {f"{STORES}_keys_open_no_foreign_bucket": "HEAD of bucket of-another-team.*expected refused, seen 200"},
+            breaks=bucket_of_others,
         ),
         Sabotage(
             "a superuser's database is open to others",
