@@ -72,6 +72,7 @@ class Aim:
     options: list[str] = field(default_factory=list)
     workers: int = 2
     pool: int = 55
+    any_name: bool = False  # the proxy in front takes every Host
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def attack(target: Target, raid: Raid, folder: Path) -> Outcome:
         uri, endpoint = aim.mlflow_uri, stack.s3.endpoint
         if aim.rules:
             host = uri.removeprefix("http://")
-            uri = broken.enter_context(TamperProxy(uri, aim.rules, host=host)).url
+            uri = broken.enter_context(TamperProxy(uri, aim.rules, host=host, any_name=aim.any_name)).url
         if aim.store_rules:
             endpoint = broken.enter_context(TamperProxy(endpoint, aim.store_rules)).url
         argv = [*raid.selection, "-q", "--report-dir", str(folder), *(["--depth", "full"] if raid.full else [])]

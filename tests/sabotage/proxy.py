@@ -14,6 +14,7 @@ import socket
 import socketserver
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -47,13 +48,20 @@ class ClientGone(Exception):
 class TamperProxy:
     """Listens on a free port of 127.0.0.1 while it is entered; `url` is where the clients go.
 
-    The client's Host header reaches the upstream as it is, unless `host` is given to replace it.
+    The client's Host header reaches the upstream as it is, unless `host` is given to replace it: then other names than
+    that and the proxy's own are refused, unless `any_name`.
     """
 
     def __init__(
-        self, upstream: str, rules: Iterable[Rule] = (), *, host: str | None = None, timeout: float = 120
+        self,
+        upstream: str,
+        rules: Iterable[Rule] = (),
+        *,
+        host: str | None = None,
+        any_name: bool = False,
+        timeout: float = 120,
     ) -> None:
-        self.rules, self.host, self.timeout = list(rules), host, timeout
+        self.rules, self.host, self.any_name, self.timeout = list(rules), host, any_name, timeout
         parts = urlsplit(upstream)
         self.address, self.prefix = (parts.hostname or "", parts.port or 80), parts.path.rstrip("/")
         if parts.scheme != "http" or not parts.hostname:
@@ -62,6 +70,11 @@ class TamperProxy:
     def fired(self, name: str) -> int:
         """How often the rule of this name did something."""
         return next(rule.fired for rule in self.rules if rule.name == name)
+
+    def knows_name(self, name: str) -> bool:
+        """Whether a request under this host name is for the server behind."""
+        port = self.server.server_address[1]
+        return self.host is None or self.any_name or name in (self.host, f"127.0.0.1:{port}", f"localhost:{port}")
 
     def __enter__(self) -> TamperProxy:
         self.server = Server(("127.0.0.1", 0), partial(Handler, self))
@@ -139,7 +152,10 @@ class Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         request = Request(self.command, path, query, self.headers)
         rules = [rule for rule in self.proxy.rules if rule.matcher(self.command, path)]
-        if rules:
+        if not self.proxy.knows_name(self.headers.get("Host", "")):
+            deque(self.body(), 0)
+            self.reply(Response(421, body=b"not a name of this server\n"))
+        elif rules:
             self.tamper(request, rules)
         else:
             self.stream(request)

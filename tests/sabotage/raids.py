@@ -9,6 +9,7 @@ from tests.sabotage import (
     client_runs,
     client_search,
     fleet,
+    foreign_pages,
     fronts,
     health,
     health_parts,
@@ -43,6 +44,7 @@ MODULES = (
     health_tables,
     health,
     security,
+    foreign_pages,
     benchmark,
 )
 RAIDS = tuple(raid for module in MODULES for raid in module.RAIDS)
