@@ -53,6 +53,13 @@ steady: $(STAMP) ## is each outcome the same N times? make steady N=20 (BUSY=1: 
 	@$(RUN) -m fixtures.tools.steady --runs $(or $(N),20) $(if $(filter-out 0,$(BUSY)),--busy) -- \
 	  $(EARLY) -n $(WORKERS) $(ARGS)
 
+.PHONY: targets plan
+targets: $(STAMP) ## several targets, one run and report each: make targets FILES="a.toml b.toml" (docs/targets.md)
+	@$(RUN) -m fixtures.tools.targets $(FILES) -- -n $(WORKERS) $(ARGS)
+
+plan: $(STAMP) ## what would run, and what it makes and sends; asks no server: make plan ARGS="--target FILE"
+	@$(RUN) -m pytest $(EARLY) --plan $(ARGS)
+
 sweep: $(STAMP) ## delete what killed runs left on a live server: make sweep ARGS="--stack external --mlflow-uri URL"
 	@$(RUN) -m pytest $(EARLY) -q --sweep $(ARGS)
 

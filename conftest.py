@@ -3,6 +3,7 @@
 pytest_plugins = (
     "fixtures.config.settings",
     "fixtures.run.sweep_command",
+    "fixtures.checks.plan_command",
     "fixtures.run.plugin",
     "fixtures.run.liveness",
     "fixtures.checks.marks",

@@ -24,7 +24,7 @@ class Run:
 
     id, selected, secrets = "abc", [], ("hunter2secret", "pass")
     lost = os.environ.get("LOST")
-    files = {n: Path(os.environ[n.upper()]) for n in ("waivers", "waivers_draft") if n.upper() in os.environ}
+    files = {n: Path(os.environ[n.upper()]) for n in ("waivers", "waivers_draft", "require") if n.upper() in os.environ}
     settings = Settings(report_dir=Path(os.environ.get("READINESS_REPORT_DIR", "reports")).absolute(), **files)
     residue = spent = None
     requests = 0

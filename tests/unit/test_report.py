@@ -231,7 +231,7 @@ def test_markdown_says_the_same(whole):
 
 FIELDS = {
     "": "schema_version verdict run started finished stack header failure scope counts timings checks figures"
-    " deselected residue spent advices requests causes waived waivers",
+    " deselected residue spent advices requests causes waived waivers unmade",
     "verdict": "word line code",
     "stack": "backend ours mlflow database object_store public_urls versions capabilities facts differs workers"
     " pool logs",
