@@ -62,7 +62,7 @@ def test_a_last_line_without_its_end_is_left_out(journal, torn):
         '"text"',
         "{}",
         '{"kind": "model"}',
-        '{"kind": "webhook", "name": "rdy-x-a"}',
+        '{"kind": "volume", "name": "rdy-x-a"}',
         '{"kind": "model", "name": "nightly"}',
         '{"kind": "model", "name": "rdy-"}',
         '{"kind": "experiment", "name": "a/rdy-x-b"}',

@@ -26,6 +26,7 @@ class Server:
 
     def __init__(self):
         self.experiments, self.models, self.runs = {}, set(), {}
+        self.hooks = ["rdy-x-w", "rdy-x-other", "nightly"]
         self.second, self.refuses, self.deeds, self.looks, self.asked = None, set(), [], [], 0
         server = self
 
@@ -65,6 +66,13 @@ class Server:
             return 403, {"error_code": "PERMISSION_DENIED"}
         like = body.get("filter", "").partition("'")[2].rstrip("%'").lower()
         found = [self.shown(n) for n, name in self.experiments.items() if name.lower().startswith(like)]
+        if call == "webhooks":
+            return 200, {"webhooks": [{"name": name, "webhook_id": name} for name in self.hooks]}
+        if call == "gateway/secrets/list":
+            return 200, {"secrets": [{"secret_name": name, "secret_id": f"s-{name}"} for name in self.hooks]}
+        if call.startswith(("webhooks/", "gateway/secrets/")):
+            self.deeds.append((call.partition("/")[0], body.get("secret_id") or body["webhook_id"]))
+            return 200, {}
         if call == "experiments/search":
             page = int(body.get("page_token", 0))
             more = {"next_page_token": str(page + 1)} if page + 1 < len(found) else {}
@@ -125,6 +133,21 @@ def test_what_the_journal_names_is_looked_for_by_name(server):
     residue = Cleanup(RestClient(server.url)).clear(noted(server, *entries))
     assert sorted(server.deeds) == [("experiment", "1"), ("registered-model", "rdy-x-m")]
     assert [line.partition(":")[0] for line in residue.left] == ["search for experiments", "search for models"]
+
+
+def test_webhooks_and_secrets_are_deleted_if_the_journal_names_them(server):
+    entries = [
+        JournalEntry("webhook", "rdy-x-w"),
+        JournalEntry("webhook", "rdy-x-none"),
+        JournalEntry("secret", "rdy-x-w"),
+    ]
+    residue = Cleanup(RestClient(server.url)).clear(noted(server, *entries))
+    assert [deed for deed in server.deeds if deed[0] in ("webhooks", "gateway")] == [
+        ("webhooks", "rdy-x-w"),
+        ("gateway", "s-rdy-x-w"),
+    ]
+    server.refuses |= {"webhooks", "gateway/secrets/list"}  # an ordinary user, who made none
+    assert Cleanup(RestClient(server.url)).clear(noted(server, *entries)).left == residue.left == ()
 
 
 def test_a_run_of_ours_in_the_default_experiment_is_deleted_by_its_name(server):
