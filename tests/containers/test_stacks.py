@@ -47,6 +47,12 @@ def test_mlflows_defaults_can_be_started(run):
     assert [advice["topic"] for advice in found["advices"]] == ["kept-connections"]  # it runs without uvloop
 
 
+@pytest.mark.parametrize("kind", ["containers", "compose"])
+def test_mlflows_own_sign_in_is_asked_for(run, kind):
+    done = run("--stack", kind, "--auth", "basic")
+    assert "sign-in: basic auth (MLflow's own)" in done.out
+
+
 def test_another_compose_file_with_fixed_names_and_ports(run, scratch, chosen):
     """An operator's file as many are: fixed container names, volume names and ports, a store of its own."""
     (scratch / "other.yml").write_text(OTHER.format(**chosen))
