@@ -4,8 +4,8 @@ import pytest
 from botocore.exceptions import ClientError
 from mlflow.exceptions import MlflowException
 
-from fixtures.clients.mlflow_errors import find_symptom
-from fixtures.core.outcomes import Symptom, expect, expect_that
+from fixtures.clients.mlflow_errors import find_symptom, is_framework_page
+from fixtures.core.outcomes import Finding, Lack, OutOfScope, Symptom, expect, expect_that
 
 NOBODY = "0" * 32
 MISSING = {
@@ -109,6 +109,28 @@ def test_the_python_client_names_what_is_missing(probe, mlflow_client, make_run)
     if probe.conceals and seen["run"] == "PERMISSION_DENIED":
         wanted["run"] = "PERMISSION_DENIED"
     expect("error_code for a missing run and tag", seen, wanted)
+
+
+@pytest.mark.known_issue("F23")
+def test_a_folder_is_not_sent_as_a_file(probe, api, make_run):
+    """A script that fetches a folder by mistake is told so: a 200 without content looks like an empty file.
+
+    Remedy: list the folder (artifacts/list) and fetch its files, as MLflow's own client does. The server copies all
+    of the folder to its temporary disk before it answers.
+    """
+    run = make_run()
+    if (route := api.artifact_route(run, "folder")) is None:
+        raise OutOfScope(Lack.PROXIED_ARTIFACTS, f"clients keep artifacts in {api.artifact_uri(run)} themselves")
+    for name in ("a.txt", "b.txt"):
+        answer = probe.put(f"{route}/{name}", data=name.encode())
+        expect(f"PUT of folder/{name} of run {run}", answer.status_code, 200)
+    try:
+        answer = probe.get(route)
+    except Finding as error:  # the body breaks off
+        raise Finding(error.what, "4xx", error.seen, symptom=Symptom.FOLDER_SENT_AS_FILE) from None
+    known = not answer.content if answer.status_code == 200 else is_framework_page(answer.text)
+    symptom = Symptom.FOLDER_SENT_AS_FILE if known else None
+    expect_that(400 <= answer.status_code < 500, f"GET of folder of run {run}", "4xx", said(answer), symptom=symptom)
 
 
 @pytest.mark.known_issue("F19")

@@ -173,6 +173,23 @@ def test_a_repeated_metric_point_is_stored_once(probe, api, make_run, doors):
     doors.rows_agree(f"metrics of run {run}", [("new", 1.0, 9, 3), ("once", 0.5, 9, 3)], METRICS, run)
 
 
+@pytest.mark.known_issue("F41-refused")
+def test_a_repeated_batch_of_many_metrics_is_stored_once(probe, make_run, doors):
+    """A batch is sent again when its answer was lost: with more than a hundred metrics it must not be an error either.
+
+    Remedy: upgrade to MLflow 3.10 or newer; until then log at most a hundred metrics in one batch.
+    """
+    run, count = make_run(), 150
+    body = {"run_id": run, "metrics": [point(f"many_{n:03}", n / 7, 9, 3) for n in range(count)]}
+    probe.call("runs/log-batch", body)
+    answer = probe.post("/api/2.0/mlflow/runs/log-batch", json=body)
+    symptom = find_symptom(answer.text)
+    symptom = Symptom.BATCH_NOT_REPEATED if symptom is Symptom.NAN_NOT_REPEATED else symptom
+    read_acknowledged(answer, f"{count} metrics of run {run}, sent again", symptom)
+    query = "SELECT count(*), count(DISTINCT key) FROM metrics WHERE run_uuid = %s"
+    doors.rows_agree(f"metrics of run {run}", [(count, count)], query, run)
+
+
 @pytest.mark.known_issue("R18")
 def test_a_repeated_nan_point_is_stored_once(probe, api, make_run, doors):
     """A loss that has become NaN is sent again like any other: an error would end the training job.

@@ -1,9 +1,19 @@
 """The largest file that passes (F27, R02): limits of proxies and temporary disks lie between test files and models."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
+from fixtures.clients.file_times import (
+    FileTimes,
+    chart_file_times,
+    is_quick_to_fetch,
+    judge_downloads,
+    judge_uploads,
+    time_download,
+    time_small_files,
+)
 from fixtures.clients.rest import ARTIFACT_API
 from fixtures.clients.routes import describe_answer
 from fixtures.clients.s3 import s3_errors_as_findings
@@ -13,6 +23,7 @@ from fixtures.core.uris import proxied_path
 from fixtures.run.record import RUN
 
 NAME = "sizes/large.bin"
+SMALL_SIZES, SMALL_TIMES = (MIB, 3 * MIB), 2  # how the time grows is seen beside them
 
 
 @pytest.fixture
@@ -31,16 +42,16 @@ def place(api, make_run):
     return run, uri, f"{ARTIFACT_API}/{path}/{NAME}"
 
 
-def test_the_largest_file_is_stored(probe, api, place, doors, note, largest_file):
+def test_the_largest_file_is_stored(probe, api, place, doors, note, figure, largest_file):
     """Checkpoints and models are large: one file of --largest-file goes up, past the limits of proxies and disks.
 
     Remedy: raise client_max_body_size and the time limits in nginx (or the ingress's like), and give the server
     temporary disk (TMPDIR) for several times the largest file. --largest-file says how large yours are.
     """
     run, uri, path = place
-    upload, begun = Upload(largest_file), time.monotonic()
+    upload = Upload(largest_file)
     fault = find_fault(probe, path, upload)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - upload.begun
     what = f"a file of {mib(largest_file)} for run {run}"
     if fault:
         passes = find_largest_that_passes(probe, path, largest_file, by_length=not upload.sent)
@@ -51,7 +62,16 @@ def test_the_largest_file_is_stored(probe, api, place, doors, note, largest_file
         with s3_errors_as_findings(f"{what}, in the bucket", f"{largest_file} bytes"):
             expect(f"{what}, in the bucket", doors.s3.size(doors.s3.key(uri, NAME)), largest_file)
         doors.proof.add("s3")
-    note(f"largest file sent: {mib(largest_file)}, {largest_file / MIB / seconds:.0f} MiB/s")
+    sizes = [size for size in SMALL_SIZES if size < largest_file]
+    small = time_small_files(probe, f"{path.removesuffix(NAME)}small", sizes, SMALL_TIMES)
+    large = FileTimes(largest_file, seconds)
+    if small and is_quick_to_fetch(largest_file, small):
+        large = replace(large, down=time_download(probe, path, largest_file))
+    note(f"largest file sent: {large}")
+    figure(chart_file_times([*small, large]))
+    if small:
+        note(judge_uploads(small, large))
+        judge_downloads(small)
 
 
 def find_fault(probe, path, upload):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.sabotage.client_costs import STANDING, TEXT
 from tests.sabotage.harness import Aim, Sabotage, Target, raid, trigger
 from tests.sabotage.lies import (
     HTML,
@@ -19,6 +20,7 @@ from tests.sabotage.lies import (
     nth,
     only,
     per_target,
+    refused,
     says,
     stale,
 )
@@ -107,6 +109,21 @@ RAIDS = (
             "the object store's address is an inner one",
             {"health/test_presigned.py::test_presigned_downloads_reach_the_object_store": "127.0.0.1:9/"},
             lie("signed", at("/mlflow-artifacts/presigned/", "GET"), says(inner_address)),
+        ),
+        Sabotage(
+            "one worker cannot read the secrets of webhooks",
+            {"health/test_services.py::test_webhooks_are_listed_by_every_worker": "2 of 8 failed, such as 500.*Token"},
+            lie("webhooks", api("webhooks"), every_nth(4, refused(500, "INTERNAL_ERROR", "InvalidToken"))),
+        ),
+        Sabotage(
+            "the counts of /metrics stand still",
+            {"health/test_prometheus.py::test_exposed_metrics_count_requests": r"more than 7, seen \[7"},
+            lie("standing", at("/metrics$"), answer(200, STANDING, TEXT)),
+        ),
+        Sabotage(
+            "a replica is not ready when the first users come",
+            {"health/test_services.py::test_the_first_requests_of_a_run_are_answered": "12 small.*1 failed.*502 wait"},
+            lie("first", api("registered-models/search", "GET"), nth(2, answer(502, "wait"))),
         ),
         beside="""health/test_canary.py::test_canary_run_passes_the_whole_deep_path
             client/test_artifacts.py::test_a_folder_comes_back_whole""",

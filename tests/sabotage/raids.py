@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.sabotage import (
     benchmark,
     client_artifacts,
+    client_costs,
     client_edges,
     client_runs,
     client_search,
@@ -31,6 +32,7 @@ MODULES = (
     integration,
     client_search,
     client_artifacts,
+    client_costs,
     client_edges,
     client_runs,
     fronts,

@@ -23,8 +23,8 @@ from fixtures.load.judges import (
 )
 from fixtures.load.payloads import require_done
 from fixtures.stack import Stack
-from fixtures.verdict.known_issues import find_issue
-from fixtures.verdict.known_issues import judge_known_issue as known
+from fixtures.verdict.issue_rules import find_issue
+from fixtures.verdict.issue_rules import judge_known_issue as known
 
 STACK = Stack(backend="external", ours=False, mlflow_uri="http://mlflow.example", workers=4, pool=15)
 POOL_DRY = (

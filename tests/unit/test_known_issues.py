@@ -10,14 +10,8 @@ from packaging.version import Version
 from fixtures.checks.catalog import list_checks
 from fixtures.clients.mlflow_errors import SYMPTOM_PATTERNS, find_common_symptom, find_symptom
 from fixtures.core.reasons import Symptom
-from fixtures.verdict.known_issues import (
-    ISSUES,
-    KnownIssue,
-    UnknownIssue,
-    advise_upgrade,
-    find_issue,
-    judge_known_issue,
-)
+from fixtures.verdict.issue_rules import UnknownIssue, advise_upgrade, find_issue, judge_known_issue
+from fixtures.verdict.known_issues import ISSUES, KnownIssue
 from fixtures.verdict.records import CheckRecord, Status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +90,7 @@ WORDS = {
     Symptom.REGISTRATIONS_COLLIDE: "Model Version creation error (name=m). Giving up after 3 attempts.",
     Symptom.WIDE_NAME_NOT_DOWNLOADED: "Failed to download artifacts from path '日本語.txt', please ensure that it is",
     Symptom.UNTRUSTED_TYPES: "The saved sklearn model references untrusted types ['sklearn.tree._tree.Tree']",
+    Symptom.TAGS_COLLIDE: '{"error_code": "BAD_REQUEST", "message": "... UniqueViolation) ... constraint tag_pk',
     Symptom.DATA_SETS_COLLIDE: '{"error_code": "BAD_REQUEST", "message": "... UniqueViolation) ... dataset_pk',
 }
 
