@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from fixtures.clients.answers import read_answer
 from fixtures.clients.file_times import (
     FileTimes,
     chart_file_times,
@@ -18,7 +19,8 @@ from fixtures.clients.rest import ARTIFACT_API
 from fixtures.clients.routes import describe_answer
 from fixtures.clients.s3 import s3_errors_as_findings
 from fixtures.clients.uploads import MIB, NotRefusedEarly, Upload, send_upload
-from fixtures.core.outcomes import Finding, Lack, OutOfScope, expect
+from fixtures.core.cause_ids import Speaker
+from fixtures.core.outcomes import CauseId, Finding, Lack, OutOfScope, expect
 from fixtures.core.uris import proxied_path
 from fixtures.run.record import RUN
 
@@ -50,12 +52,15 @@ def test_the_largest_file_is_stored(probe, api, place, doors, note, figure, larg
     """
     run, uri, path = place
     upload = Upload(largest_file)
-    fault = find_fault(probe, path, upload)
+    fault, answer = find_fault(probe, path, upload)
     seconds = time.monotonic() - upload.begun
     what = f"a file of {mib(largest_file)} for run {run}"
     if fault:
-        passes = find_largest_that_passes(probe, path, largest_file, by_length=not upload.sent)
-        raise Finding(f"PUT of {what}", "status 200", f"{fault}; the largest that passes: {passes}")
+        passed, passes = find_largest_that_passes(probe, path, largest_file, by_length=not upload.sent)
+        own = answer is not None and answer.speaker is Speaker.FRAMEWORK and answer.status == 500
+        cause = CauseId.SERVER_TEMPORARY_DISK if own and passed else None
+        seen = f"{fault}; the largest that passes: {passes}"
+        raise Finding(f"PUT of {what}", "status 200", seen, cause=cause, answer=answer)
     listed = api.probe.ask("artifacts/list", {"run_id": run, "path": NAME.split("/")[0]}).get("files", [])
     expect(f"{what}, listed", [(f.get("path"), int(f.get("file_size", 0))) for f in listed], [(NAME, largest_file)])
     if doors.s3 is not None:
@@ -75,26 +80,26 @@ def test_the_largest_file_is_stored(probe, api, place, doors, note, figure, larg
 
 
 def find_fault(probe, path, upload):
-    """What refuses an upload; None if nothing does."""
+    """What refuses an upload, in words and as types; both None if nothing does."""
     try:
         answer = send_upload(probe.fresh(), path, upload)
     except NotRefusedEarly:
-        return None
+        return None, None
     except Finding as error:  # such as a connection that was reset
-        return error.seen
-    return None if answer.status_code == 200 else describe_answer(answer)
+        return error.seen, error.answer
+    return (None, None) if answer.status_code == 200 else (describe_answer(answer), read_answer(answer))
 
 
 def find_largest_that_passes(probe, path, size, by_length):
-    """In words: by the length alone if that is what was refused, to a MiB; else by files that are sent, to a half."""
+    """In bytes and words: by the length alone if that was refused, to a MiB; else by files that are sent, to a half."""
     passed, refused = 0, size
     while refused - passed > MIB and (by_length or not passed):
         middle = (passed + refused) // 2
-        if find_fault(probe, path, Upload(middle, only_length=by_length)):
+        if find_fault(probe, path, Upload(middle, only_length=by_length))[0]:
             refused = middle
         else:
             passed = middle
-    return f"about {mib(passed)}" if passed else f"none of {mib(refused)} or more"
+    return passed, f"about {mib(passed)}" if passed else f"none of {mib(refused)} or more"
 
 
 def mib(size):
