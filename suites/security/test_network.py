@@ -93,7 +93,7 @@ def test_experiment_locations_lead_to_no_file_or_address(probe, unique, judge_ac
     judge_accepted("locations of new experiments", taken, local)
 
 
-def test_webhooks_call_no_inner_address(probe, unique, judge_accepted, listener, note):
+def test_webhooks_call_no_inner_address(probe, unique, judge_accepted, listener):
     """A webhook is a request that the server sends where a client says: inwards, if nothing forbids it.
 
     Remedy: upgrade MLflow to 3.10.0 or later, leave MLFLOW_WEBHOOK_ALLOWED_SCHEMES at https, and let the server's
@@ -104,11 +104,9 @@ def test_webhooks_call_no_inner_address(probe, unique, judge_accepted, listener,
     for url in (f"http://{listener.address}/{NONE}", *(f"https://{name}/{NONE}" for name in names)):
         event = {"entity": "REGISTERED_MODEL", "action": "CREATED"}
         answer = probe.post(WEBHOOKS, json={"name": unique("webhook"), "url": url, "events": [event]})
-        if answer.status_code in (404, 405):
+        if answer.status_code in (403, 404, 405):  # nobody has them, or an ordinary user may make none
             raise OutOfScope(Lack.WEBHOOKS, f"POST {WEBHOOKS}: {answer.status_code}")
         if answer.status_code != 200:
-            if answer.status_code != 400:
-                note(f"{url}: {describe_answer(answer)}")
             continue
         made = f"{WEBHOOKS}/{(parse_body(answer) or {}).get('webhook', {}).get('webhook_id', NONE)}"
         try:
