@@ -263,3 +263,27 @@ def test_the_guides_client(server, model, registry, tmp_path):
     assert EXPERIMENT in [experiment.name for experiment in client.list_experiments()]
     with pytest.raises(Exception, match="there is no"):
         client.log_training_run(good.model, {}, {}, {"x": tmp_path / "none"})
+
+
+def test_no_key_reaches_what_a_training_logs(command, registry, model, monkeypatch, tmp_path):
+    """Whoever may read a run would read the keys of those who trained it: in params, tags, files, the model's own."""
+    names = (
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "PGPASSWORD",
+        "GITHUB_TOKEN",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY",
+    )
+    canaries = {name: f"canary{uuid.uuid4().hex}" for name in names}
+    for name, value in canaries.items():
+        monkeypatch.setenv(name, value)
+    code, record, _ = command("train", "--model", model)
+    assert code == 0
+    run = registry.get_run(record["run_id"])
+    version = registry.get_model_version(model, "1")
+    registry.download_artifacts(record["run_id"], "", str(tmp_path))
+    mlflow.artifacts.download_artifacts(f"models:/{model}/1", dst_path=str(tmp_path / "model"))
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(files) > 3
+    told = [repr((run.to_dictionary(), dict(version)))] + [file.read_bytes().decode(errors="replace") for file in files]
+    assert [name for name, value in canaries.items() if any(value in text for text in told)] == []
