@@ -12,7 +12,10 @@ RAIDS = (
         "an old version",
         Sabotage(
             "the server has published holes",
-            {"security/test_advisories.py::test_no_advisory_with_a_fix_concerns_this_server": "a fix, seen .*GHSA-"},
+            {
+                "security/test_advisories.py::test_no_advisory_with_a_fix_concerns_this_server": "GHSA-.*"
+                "Upgrade MLflow to 3.17.0 or later"
+            },
             lie("version", at("/version$", "GET"), OLD),
         ),
         beside="""security/test_network.py::test_prompt_tags_do_not_open_model_sources

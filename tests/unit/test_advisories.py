@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from fixtures.tools.advisories import compare_records
+from fixtures.tools.advisories import compare_records, main
 from fixtures.verdict.advisories import ADVISORY_FILE, Advisory, Condition, Severity, read_advisories
 
 TABLE = read_advisories(ADVISORY_FILE.read_text())
@@ -111,3 +111,16 @@ def test_records_are_compared_with_the_table():
     other = record(id="GHSA-3", affected=[{"package": {"ecosystem": "PyPI", "name": "flask"}}])
     assert list(compare_records([other], [advisory()])) == []
     assert list(compare_records([record(withdrawn="2026-01-01", id="GHSA-4", aliases=[])], [advisory()])) == []
+
+
+def test_what_the_command_is_given_may_be_wrong(capsys, tmp_path):
+    (tmp_path / "a.json").write_text("x")
+    assert main([]) == 4
+    assert "RECORD..." in capsys.readouterr().err
+    for given, words in ((tmp_path / "none.json", "No such file"), (tmp_path, "a.json is no JSON")):
+        assert main([str(given)]) == 4
+        said = capsys.readouterr().err
+        assert words in said and said.count("\n") == 1
+    (tmp_path / "a.json").write_text('{"id": "GHSA-0", "affected": []}')
+    assert main([str(tmp_path)]) == 0
+    assert "nothing new: 1 records" in capsys.readouterr().out
