@@ -3,6 +3,7 @@
 import pytest
 
 from fixtures.clients.mlflow_errors import find_giveaways
+from fixtures.clients.reach import list_open_addresses
 from fixtures.clients.rest import ARTIFACT_API, REST_API
 from fixtures.core.outcomes import Finding, Symptom, expect_that, shorten_text
 
@@ -58,11 +59,13 @@ def test_errors_tell_nothing_of_the_inside(stack, probe, unique):
 
 @pytest.mark.requires("public-url")
 @pytest.mark.read_only
-def test_figures_are_not_public(public_probes, note):
+def test_figures_are_not_public(stack, public_probes, note):
     """At /metrics anybody sees each route with how often it is used, which helps to find where to attack.
 
     Remedy: let the proxy in front refuse /metrics, and Prometheus ask the server itself (--expose-prometheus).
     """
+    for address in list_open_addresses(stack.mlflow_uri):
+        note(f"MLflow's own port is open to others at {address}")
     answers = ask_publicly(public_probes, "/metrics", note)
     open_ = [url for url, a in answers.items() if a.status_code == 200 and "# TYPE " in a.text]
     expect_that(not open_, "GET /metrics without a sign-in", "closed", f"open at {', '.join(open_)}", cases=open_)
