@@ -8,7 +8,8 @@ import requests
 
 from fixtures.backends.private import open_private_stack
 from tests.containers.support import HERE, in_this_shell, lacking
-from tests.lifecycle.support import Checkout, Stub, open_folder
+from tests.lifecycle.stub import Stub
+from tests.lifecycle.support import Checkout, open_folder
 from tests.order import order_for_workers
 from tests.warm import open_server_starter
 

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
@@ -24,9 +23,11 @@ from fixtures.core.files import ROOT
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.processes.child import is_open_to_all
 from fixtures.processes.guard import FOLDER_PREFIX, GUARD_SCRIPT, SEGMENTS
+from tests.sabotage import forked
 
 EXAMPLE = ROOT / "tests" / "examples" / "basic" / "suites"
 GONE_SECONDS = 5
+RUN_SECONDS = 120
 both_ways = pytest.mark.parametrize("workers", [0, 2], ids=["alone", "n2"])
 
 
@@ -110,15 +111,11 @@ class Checkout:
         Args:
             where: the folder in which it is called; the checkout's if it is None.
         """
-        (scratch / "tmp").mkdir(exist_ok=True)
-        report = scratch / "report"
-        given = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch / "tmp")}
-        argv = [*before, sys.executable, "-m", "pytest", f"--report-dir={report}", *args]
-        argv += ["-n", str(workers)] if workers else []
+        words, given, report = self._call(scratch, args, workers, env or {})
         popen = subprocess.Popen(
-            argv,
+            [*before, sys.executable, "-m", "pytest", *words],
             cwd=where or self.root,
-            env=given | (env or {}),
+            env=given,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -134,9 +131,29 @@ class Checkout:
         env = {"PATH": os.environ["PATH"], "TMPDIR": str(scratch / "tmp")}
         return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout
 
-    def run(self, scratch: Path, *args: str, **options) -> Outcome:
-        """Run pytest to its end."""
-        return self.begin(scratch, *args, **options).finish()
+    def run(
+        self, scratch: Path, *args: str, workers: int = 0, env: dict[str, str] | None = None, where: Path | None = None
+    ) -> Outcome:
+        """Run pytest to its end, forked; what is about the process itself says `begin(...).finish()`."""
+        words, given, report = self._call(scratch, args, workers, env or {})
+        output, started = scratch / "output", time.monotonic()
+        process = forked.begin(words, given, where or self.root, output)
+        code = forked.finish(process, output, RUN_SECONDS)
+        took, said = time.monotonic() - started, output.read_text(errors="replace")
+        wait_for("the end of the run's session", lambda: session_is_over(process.pid), GONE_SECONDS * crowd())
+        output.unlink()
+        assert "node down" not in said, said
+        return Outcome(code, said, took, report)
+
+    def _call(
+        self, scratch: Path, args: Sequence[str], workers: int, env: dict[str, str]
+    ) -> tuple[list[str], dict[str, str], Path]:
+        """The words for pytest, the variables, and the folder of the report."""
+        (scratch / "tmp").mkdir(exist_ok=True)
+        report = scratch / "report"
+        given = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch / "tmp")}
+        words = [f"--report-dir={report}", *args, *(["-n", str(workers)] if workers else [])]
+        return words, given | env, report
 
 
 @dataclass
@@ -153,7 +170,7 @@ class Begun:
         self.reader = threading.Thread(target=lambda: self.said.extend(self.popen.stdout), daemon=True)
         self.reader.start()
 
-    def finish(self, seconds: float = 120) -> Outcome:
+    def finish(self, seconds: float = RUN_SECONDS) -> Outcome:
         """Wait for the end; a run that does not end is killed and fails the test."""
         try:
             code = self.popen.wait(seconds)
@@ -196,6 +213,14 @@ def belonging(scratch: Path) -> dict[psutil.Process, list[str]]:
             if any(w.startswith(f"{scratch}/") for w in where) and process.status() != psutil.STATUS_ZOMBIE:
                 found[process] = process.cmdline()
     return found
+
+
+def session_is_over(leader: int) -> None:
+    """Raise NotYet while a process of this session lives: a fork shows the variables of what it was forked from."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                raise NotYet(f"process {process.pid}: {process.name()}")
 
 
 @dataclass
@@ -246,43 +271,3 @@ def refused(outcome: Outcome, code: int, *words: str, within: float = 15) -> Non
     assert [w for w in words if w not in lines[0]] == [], lines[0]
     assert outcome.seconds < within * crowd()
     assert "Traceback" not in outcome.out and "INTERNALERROR" not in outcome.out
-
-
-class Stub:
-    """A server with the answers of `answers`, path -> (status, headers, body); what is missing is a 404."""
-
-    def __init__(self, **answers: tuple[int, dict[str, str], str]) -> None:
-        text = {"Content-Type": "text/plain"}
-        self.answers = answers or {"version": (200, text, "3.17.2"), "health": (200, text, "OK")}
-        stub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                name = self.path.strip("/").partition("?")[0]
-                status, headers, body = stub.answers.get(name, stub.answers.get("any", (404, {}, "no")))
-                self.send_response(status)
-                for key, value in headers.items():
-                    self.send_header(key, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body.encode())
-
-            do_POST = do_PUT = do_GET
-
-            def log_message(self, *arguments: object) -> None:
-                """Be silent."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self) -> Stub:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-    @property
-    def target(self) -> tuple[str, ...]:
-        return ("--stack", "external", "--mlflow-uri", self.url, "--allow-load")

@@ -5,7 +5,8 @@ import socket
 import pytest
 
 from fixtures.backends.venvs import MADE_RECORD, locate_venv
-from tests.lifecycle.support import Stub, Trace, both_ways, refused
+from tests.lifecycle.stub import Stub
+from tests.lifecycle.support import Trace, both_ways, refused
 
 EXTERNAL = ("--stack", "external")
 HTML = {"Content-Type": "text/html"}

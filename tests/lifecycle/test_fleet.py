@@ -14,6 +14,8 @@ from fixtures.core.waiting import NotYet, wait_for
 from fixtures.load import fleet_process
 from fixtures.load.locust_results import FLEET_START_KIND, read_fleet
 from fixtures.processes.ports import Ports
+from tests.sabotage import forked
+from tests.sabotage.harness import clean_environment
 
 USERS, EACH, SECONDS = 4, 40, 8  # enough for a percentile
 pytestmark = pytest.mark.timeout(240)
@@ -29,11 +31,10 @@ def locust(folder, uri, *arguments):
 
 def ours(folder, stack, *arguments):
     """A run of pytest against the stack; its exit code and output."""
-    argv = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "-p", "fixtures.config.settings", *arguments, "-q"]
-    argv += ["--stack=external", f"--mlflow-uri={stack.mlflow_uri}", f"--report-dir={folder}/reports"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "READINESS_"))}
-    found = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    return found.returncode, found.stdout + found.stderr
+    argv = [*arguments, "-q", "--stack=external", f"--mlflow-uri={stack.mlflow_uri}", f"--report-dir={folder}/reports"]
+    output = folder / "output"
+    code = forked.run(argv, clean_environment(), ROOT, output, 120)
+    return code, output.read_text()
 
 
 def send(folder, stack, seconds, kill_after=None):

@@ -16,7 +16,7 @@ import pytest
 from fixtures.core.waiting import NotYet, wait_for
 from fixtures.processes.child import start_child
 from fixtures.processes.ports import Ports
-from tests.lifecycle.support import Stub
+from tests.lifecycle.stub import Stub
 from tests.live.authority import Authority
 
 CONFIG = """

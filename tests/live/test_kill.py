@@ -17,7 +17,8 @@ from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule, answer, at
 
 pytestmark = pytest.mark.timeout(1200)
-FEW, MANY = 4, 20  # moments of a run, spread over its length
+MOMENTS = 20  # of a run, spread over its length
+PARTS = {"few": range(0, MOMENTS, 5), "rest": [number for number in range(MOMENTS) if number % 5]}
 SEED = 4
 CHOSEN = (
     "suites/registry/test_aliases.py",
@@ -26,14 +27,14 @@ CHOSEN = (
     "suites/health/test_object_store.py",
 )
 ENDED = [f"rdy-end-{number}-" for number in range(6)]
-WHOLE = {rounds: f"rdy-whole-{rounds}-" for rounds in (FEW, MANY)}
-KILLED = {rounds: [f"rdy-dead-{rounds}-{number}-" for number in range(rounds)] for rounds in (FEW, MANY)}
+WHOLE = {part: f"rdy-whole-{part}-" for part in PARTS}
+KILLED = [f"rdy-dead-{number}-" for number in range(MOMENTS)]
 
 
 @pytest.fixture(scope="module")
 def neighbour(real_stack, tmp_path_factory):
     """What somebody else has on the stack."""
-    resembled = [*WHOLE.values(), *(prefixes[end] for prefixes in KILLED.values() for end in (0, -1))]
+    resembled = [*WHOLE.values(), KILLED[0], KILLED[-1]]
     settle(real_stack, resembled, tmp_path_factory.mktemp("neighbour"))
     return Stored.of(real_stack)
 
@@ -56,20 +57,20 @@ def swept_clean(operator, prefix, before):
     operator.leaves_nothing_here()
 
 
-@pytest.mark.parametrize("rounds", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
-def test_after_kill_9_at_any_moment_a_sweep_leaves_nothing(real_stack, neighbour, tmp_path, rounds):
+@pytest.mark.parametrize("part", ["few", pytest.param("rest", marks=pytest.mark.slow)])
+def test_after_kill_9_at_any_moment_a_sweep_leaves_nothing(real_stack, neighbour, tmp_path, part):
     operator, chance = Operator(real_stack, tmp_path), random.Random(SEED)
-    process = begun(operator, WHOLE[rounds])
+    process = begun(operator, WHOLE[part])
     start = time.monotonic()
     process.join()
     whole = time.monotonic() - start
     assert process.exitcode == 0, operator.said
-    for number, prefix in enumerate(KILLED[rounds]):
+    for number in PARTS[part]:
         before = Stored.of(real_stack)
-        process = begun(operator, prefix)
-        process.join((number + chance.random()) / rounds * whole)
+        process = begun(operator, KILLED[number])
+        process.join((number + chance.random()) / MOMENTS * whole)
         kill(process)
-        swept_clean(operator, prefix, before)
+        swept_clean(operator, KILLED[number], before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)

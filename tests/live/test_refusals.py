@@ -10,7 +10,8 @@ from fixtures.config.settings import resolve_settings
 from fixtures.core.waiting import StartFailure
 from fixtures.preflight import connect
 from fixtures.preflight.deployment import run_preflight
-from tests.lifecycle.support import Stub, Trace, crowd, refused
+from tests.lifecycle.stub import Stub
+from tests.lifecycle.support import Trace, crowd, refused
 from tests.live.authority import Authority
 from tests.live.fronts import black_hole, hanging_up, listener, port_of, tls_stub
 

@@ -53,6 +53,7 @@ def main(argv: list[str], environment: dict[str, str], where: Path, output: Path
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(where)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))  # read at a start alone
     with output.open("wb") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.sabotage import forked
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFTEST = '''
 import os, sys, types
@@ -181,9 +183,14 @@ class Project:
 
     def run(self, *args, program="pytest", **variables):
         """The (exit code, output) of pytest, or of another program."""
-        command = [sys.executable, "-m", program, *(args or ("suites/client",))]
+        words = list(args or ("suites/client",))
         home = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "READINESS_", "MLFLOW_"))}
         environ = home | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"} | variables
+        if program == "pytest":
+            output = self.path / "output"
+            code = forked.run(words, environ, self.path, output, 120)
+            return code, output.read_text()
+        command = [sys.executable, "-m", program, *words]
         done = subprocess.run(command, cwd=self.path, env=environ, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout + done.stderr
 
