@@ -42,7 +42,7 @@ def caught_at(begun, moment):
     return Trace(begun.scratch).look()
 
 
-@pytest.mark.parametrize("moment", ["templates.log", MEASURED])
+@pytest.mark.parametrize("moment", ["templates.log", pytest.param(MEASURED, marks=pytest.mark.slow)])
 def test_kill_9(scratch, moment):
     """The guard clears up after a process that could not."""
     begun = begin(scratch)
@@ -53,6 +53,7 @@ def test_kill_9(scratch, moment):
     assert not begun.report.exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c(scratch):
     """One line says so, with the documented code, and no half comparison is kept."""
     begun = begin(scratch)

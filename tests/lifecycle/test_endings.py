@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.mark.parametrize(
     ("whom", "number", "workers"),
-    [("group", signal.SIGINT, 2), ("process", signal.SIGTERM, 0)],
+    [("group", signal.SIGINT, 2), pytest.param("process", signal.SIGTERM, 0, marks=pytest.mark.slow)],
     ids=["ctrl-c", "sigterm"],
 )
 def test_a_signal_ends_it_in_order(examples, scratch, whom, number, workers):
@@ -30,7 +30,7 @@ def test_a_signal_ends_it_in_order(examples, scratch, whom, number, workers):
     assert "interrupted" in done.document()["verdict"]["line"]
 
 
-@pytest.mark.parametrize(("whom", "workers"), [("process", 2), ("group", 0)])
+@pytest.mark.parametrize(("whom", "workers"), [("process", 2), pytest.param("group", 0, marks=pytest.mark.slow)])
 def test_kill_9(examples, scratch, whom, workers):
     """The guard clears up after a test process that could not; also where root may not look into others' processes."""
     before = as_in_a_container() if whom == "group" else ()

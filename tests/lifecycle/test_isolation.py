@@ -105,6 +105,7 @@ def neighbours():
         yield runs
 
 
+@pytest.mark.slow
 def test_two_neighbours(neighbours):
     """One test, since its two runs are dear: xdist would make them anew for each worker."""
     for run in neighbours:
@@ -135,6 +136,7 @@ def have_nothing_in_common(one, two):
     assert not one.secrets & two.secrets
 
 
+@pytest.mark.slow
 def test_a_kept_stack_is_reused_and_stopped(scratch):
     """People who write checks wait for the stack once."""
     checkout = Checkout.make(scratch / "checkout")

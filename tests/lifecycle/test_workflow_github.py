@@ -100,6 +100,7 @@ class Runner:
         return done.returncode
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_step_works(workflow, checkout, real_stack, tmp_path):
     """The jobs of a scheduled run one after the other, and the watch over what they put into production."""

@@ -59,6 +59,7 @@ def journalled(operator_folder: Path, folder_of_ours: str, missing: list[str], s
     return look
 
 
+@pytest.mark.slow
 def test_a_default_run_harms_nobody_keeps_its_budget_and_leaves_what_gc_takes(real_stack, neighbour, tmp_path):
     missing, seen, where = [], [], bucket(real_stack)
     look = journalled(tmp_path, f"/{where.name}/{where.prefix}/{DEFAULT}", missing, seen)

@@ -183,7 +183,9 @@ def run(folder, env, args):
 
 
 # What the run ends with: a name that nobody serves is a finding.
-@pytest.mark.parametrize(("way", "code"), [("variables", 0), ("files", 1), ("url-and-pgpass", 0)])
+@pytest.mark.parametrize(
+    ("way", "code"), [pytest.param("variables", 0, marks=pytest.mark.slow), ("files", 1), ("url-and-pgpass", 0)]
+)
 def test_no_secret_shows(way, code, tmp_path, real_stack, guarded, canaries, given, password):
     """Through a whole run with children and findings: output, report, junit, journal, leftovers, process list."""
     env, args, planted = begin(way, tmp_path, real_stack, guarded, given, password)

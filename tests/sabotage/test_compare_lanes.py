@@ -26,7 +26,7 @@ from tests.sabotage.rules import Rule, at, delay, every_nth, swallow_write
 
 PLAN = ComparePlan(("get-run", "log-metric"), restarts=3, pairs=4, seconds=0.05, clients=1, kept=False, seed=7)
 SLOW_SECONDS, NTH = 0.1, 5  # many times a get-run's own time: three restarts on a busy machine tell no less apart
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
 
 
 def rules(slow: float, action) -> list[Rule]:
