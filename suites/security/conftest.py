@@ -1,9 +1,15 @@
-"""Who asks: somebody who does not say who they are."""
+"""Who asks: somebody who does not say who they are, an admin, and users that the admin made for this run."""
+
+import dataclasses
+import secrets
 
 import pytest
 
-from fixtures.clients.rest import RestClient, RestError
+from fixtures.clients.rest import REST_API, Probe, RestClient, RestError, parse_body
+from fixtures.clients.routes import describe_answer, read_json_path
 from fixtures.core.outcomes import Lack, NotProven, OutOfScope, Reason
+from fixtures.run.record import RUN
+from fixtures.stack import SignIn
 
 
 @pytest.fixture
@@ -30,3 +36,38 @@ def knock(stranger):
             return None
 
     return ask
+
+
+@pytest.fixture(scope="module")
+def admin(stack, pytestconfig):
+    """A probe as an admin of MLflow's basic auth, who may make users."""
+    if stack.admin is None and stack.sign_in is not SignIn.BASIC_AUTH:
+        raise OutOfScope(Lack.ADMIN, f"no basic auth of MLflow's: {stack.sign_in}")
+    if pytestconfig.stash[RUN].settings.no_test_users:
+        raise OutOfScope(Lack.ADMIN, "--no-test-users")
+    access = stack.admin or stack.access
+    found = Probe(stack.mlflow_uri, access, seconds=stack.speed.silence_seconds)
+    answer = found.get(f"{REST_API}/users/get", params={"username": access.username})
+    if read_json_path(parse_body(answer), ("user", "is_admin")) is True:
+        return found
+    if stack.admin is None:
+        raise OutOfScope(Lack.ADMIN, f"user {access.username} is no admin, and --admin-user was not given")
+    why = "the server has no users API" if answer.status_code == 404 else "that is no admin, or the password is wrong"
+    raise NotProven(f"--admin-user {access.username}: {why} (GET users/get: {describe_answer(answer)})")
+
+
+@pytest.fixture(scope="module")
+def make_member(stack, admin, unique):
+    """make_member(word) -> a probe as a new user of ours, who is removed at the end."""
+    made = []
+
+    def make(word):
+        name, password = unique(word), secrets.token_hex(16)
+        made.append(name)
+        admin.call("users/create", {"username": name, "password": password})
+        access = dataclasses.replace(admin.access, username=name, password=password)
+        return Probe(stack.mlflow_uri, access, conceals=True, seconds=admin.seconds)
+
+    yield make
+    for name in made:
+        admin.delete(f"{REST_API}/users/delete", json={"username": name})
