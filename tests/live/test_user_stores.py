@@ -60,7 +60,8 @@ def replicas(own_stack, server_starter, tmp_path):
 def check(own_stack, tmp_path):
     """check(ports) -> how the suite security ended behind a front of these servers, with seconds that it took."""
     _, begin = own_stack
-    ca = Authority(tmp_path / "ca")
+    (folder := tmp_path / "ca").mkdir()
+    ca = Authority(folder)
     env = {
         "MLFLOW_TRACKING_SERVER_CERT_PATH": str(ca.pem),
         "MLFLOW_TRACKING_USERNAME": "ann",

@@ -17,6 +17,7 @@ from tests.sabotage import (
     health_tables,
     integration,
     load,
+    permissions,
     pipelines,
     registry,
     registry_moves,
@@ -47,6 +48,7 @@ MODULES = (
     health,
     security,
     foreign_pages,
+    permissions,
     benchmark,
 )
 RAIDS = tuple(raid for module in MODULES for raid in module.RAIDS)

@@ -7,7 +7,7 @@ import itertools
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,12 +27,14 @@ NUMBERS = itertools.count(1)
 
 
 @contextmanager
-def another_server(begin: Start, name: str, *leave_out: str, **changed: str) -> Iterator[str]:
-    """The URL of one more `mlflow server` on the stack's database, with other variables than the first has."""
+def another_server(
+    begin: Start, name: str, *leave_out: str, words: Sequence[str] = (), **changed: str
+) -> Iterator[str]:
+    """The URL of one more `mlflow server` on the stack's database, with other words and variables than the first."""
     first = next(child for child in begin.children if child.name == "mlflow")
     given = {k: v for k, v in psutil.Process(first.popen.pid).environ().items() if k not in leave_out}
     port = begin.ports.take()
-    argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *words]
     child = start_child(name, argv, begin.home, given | {"MLFLOW_SERVER_ALLOWED_HOSTS": "*"} | changed)
     begin.children.append(child)
     wait_for(name, lambda: server.ask_health(port), 90, ended=child.ended, log=child.log)

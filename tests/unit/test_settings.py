@@ -89,6 +89,9 @@ def test_stray_variables_aim_at_nothing(tmp_path):
         ({**EXTERNAL, "db-uri": "redis://x/db"}, ["--db-uri", "postgresql://"]),
         ({**EXTERNAL, "db-uri": "@nowhere"}, ["--db-uri", "nowhere"]),
         ({**EXTERNAL, "pool-size": "-1"}, ["--pool-size", "whole number"]),
+        ({**EXTERNAL, "admin-user": "boss"}, ["--admin-user", "READINESS_ADMIN_PASSWORD", "both"]),
+        ({**EXTERNAL, "admin-password": "secret"}, ["--admin-password", "process list", "=@FILE"]),
+        ({**EXTERNAL, "admin-user": "boss", "admin-password": "@nowhere"}, ["--admin-password", "cannot read nowhere"]),
         ({"mlflow-port": "0"}, ["--mlflow-port", "65535"]),
         ({"depth": "deep"}, ["--depth", "full"]),
         ({"load-scale": "0"}, ["--load-scale", "whole number from 1 to 1000"]),
@@ -130,10 +133,12 @@ def test_everything_secret_is_known_as_such(tmp_path):
         "MLFLOW_TRACKING_PASSWORD": "s-three",
         "MLFLOW_TRACKING_TOKEN": "s-four",
         "PGPASSWORD": "s-five",
+        "READINESS_ADMIN_USER": "boss",
+        "READINESS_ADMIN_PASSWORD": "s-nine",
         "READINESS_PUBLIC_URL": "http://a:s-six@h, http://b:s-seven@h",
     }
     found = settings(tmp_path, given, stack="external", mlflow_uri="http://u:s-eight@h")
-    known = {"s%40one", "s@one", "s-two", "s-three", "s-four", "s-five", "s-six", "s-seven", "s-eight"}
+    known = {"s%40one", "s@one", "s-two", "s-three", "s-four", "s-five", "s-six", "s-seven", "s-eight", "s-nine"}
     assert known <= set(found.secrets)
     assert not [s for s in known if s in repr(found).replace(found.mlflow_uri, "").replace(str(found.public_urls), "")]
 

@@ -91,7 +91,8 @@ class Server:
             return 200, {"runs": runs}
         if call == "logged-models/search":
             return 404, {}
-        for kind, field in (("experiment", "experiment_id"), ("registered-model", "name"), ("run", "run_id")):
+        kinds = ("experiment", "experiment_id"), ("registered-model", "name"), ("run", "run_id"), ("user", "username")
+        for kind, field in kinds:
             if call == f"{kind}s/delete":
                 self.deeds.append((kind, body[field]))
                 return 200, {}
@@ -148,6 +149,22 @@ def test_webhooks_and_secrets_are_deleted_if_the_journal_names_them(server):
     ]
     server.refuses |= {"webhooks", "gateway/secrets/list"}  # an ordinary user, who made none
     assert Cleanup(RestClient(server.url)).clear(noted(server, *entries)).left == residue.left == ()
+
+
+def test_users_are_deleted_by_whoever_may(server):
+    entries = [JournalEntry("user", "rdy-x-u")]
+    Cleanup(RestClient(server.url)).clear(noted(server, *entries))
+    assert [deed for deed in server.deeds if deed[0] == "user"] == [("user", "rdy-x-u")]
+    server.refuses.add("users/delete")
+    (line,) = Cleanup(RestClient(server.url)).clear(noted(server, *entries)).left
+    assert line.startswith("user rdy-x-u: DELETE users/delete: 403")
+
+
+def test_a_model_that_was_never_made_is_not_left(server):
+    """Basic auth says of what is not there that it is denied."""
+    server.refuses.add("registered-models/delete")
+    server.models.remove("rdy-x-m")
+    assert Cleanup(RestClient(server.url)).clear(noted(server, JournalEntry("model", "rdy-x-never"))).left == ()
 
 
 def test_a_run_of_ours_in_the_default_experiment_is_deleted_by_its_name(server):
