@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.clients.guarded_routes import ROUTES_OF_PERMISSIONS, RouteDeed, GuardedObjects
+from fixtures.clients.guarded_routes import ROUTES_OF_PERMISSIONS, GuardedObjects, RouteDeed
 from fixtures.clients.rest import REST_API
 from fixtures.clients.spans import make_span_body, make_trace_id, post_spans
 from fixtures.core.outcomes import CauseId, NotProven, expect_that, shorten_text
