@@ -8,7 +8,7 @@ from collections import Counter
 
 from tests.sabotage.harness import Sabotage, raid
 from tests.sabotage.lies import after, api, artifacts, asked, has, larger_than, lie, only
-from tests.sabotage.rules import Request, answer, at, delay
+from tests.sabotage.rules import Request, Response, answer, at, delay, edit
 
 COUNTS = itertools.count(1000, 3)
 HELP = "# HELP mlflow_http_request_total Requests\n# TYPE mlflow_http_request_total counter\n"
@@ -20,6 +20,11 @@ def show_count(request: Request) -> str:
 
 
 STANDING = f'{HELP}mlflow_http_request_total{{method="GET",status="200"}} 7\n'
+
+
+def say_thanks(response: Response) -> None:
+    response.body = b"thank you"
+    response.headers.replace_header("Content-Type", "application/x-protobuf")
 
 
 class LastVersions:
@@ -63,6 +68,11 @@ RAIDS = (
             "a large upload is copied again and again",
             {"client/test_sizes.py::test_the_largest_file_is_stored": "an upload of 4.0 MB.*from 1.0 MB.*times"},
             lie("copied", artifacts("PUT", path="large.bin"), larger_than(3_500_000, delay(12))),
+        ),
+        Sabotage(
+            "a front answers spans in words of its own",
+            {"client/test_spans.py::test_the_answer_to_spans_can_be_read": "as protobuf.*x-protobuf"},
+            lie("thanks", at("/v1/traces$"), edit(response=say_thanks)),
         ),
         Sabotage(
             "a server that counts its requests", {}, lie("counted", at("/metrics$"), answer(200, show_count, TEXT))
