@@ -4,6 +4,7 @@ pytest_plugins = (
     "fixtures.config.settings",
     "fixtures.run.sweep_command",
     "fixtures.checks.plan_command",
+    "fixtures.checks.team",
     "fixtures.run.plugin",
     "fixtures.run.liveness",
     "fixtures.checks.marks",

@@ -239,7 +239,7 @@ FIELDS = {
     "counts": "fail not-checked waived known-issue pass out-of-scope",
     "timings": "provision collect tear-down suites steps total",
     "checks": "id area status sentence proven what expected seen remedy seconds reason notes cases phase lacks symptom"
-    " answer cause_id cause requests",
+    " answer cause_id cause requests severity",
 }
 
 
