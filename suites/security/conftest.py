@@ -2,12 +2,14 @@
 
 import dataclasses
 import secrets
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from fixtures.clients.rest import REST_API, Probe, RestClient, RestError, parse_body
 from fixtures.clients.routes import describe_answer, read_json_path
-from fixtures.core.outcomes import Lack, NotProven, OutOfScope, Reason
+from fixtures.core.outcomes import CauseId, Lack, NotProven, OutOfScope, Reason, expect_that
 from fixtures.run.record import RUN
 from fixtures.stack import SignIn
 
@@ -56,9 +58,23 @@ def admin(stack, pytestconfig):
     raise NotProven(f"--admin-user {access.username}: {why} (GET users/get: {describe_answer(answer)})")
 
 
+@pytest.fixture(scope="session")
+def count_answers():
+    """count_answers(ask, read) -> how often each answer came on twelve connections, as `read` says it."""
+
+    def count(ask, read):
+        with ThreadPoolExecutor(4) as pool:
+            return dict(Counter(pool.map(lambda _: read(ask()), range(12))))
+
+    return count
+
+
 @pytest.fixture(scope="module")
-def make_member(stack, admin, unique):
-    """make_member(word) -> a probe as a new user of ours, who is removed at the end."""
+def make_member(stack, admin, unique, count_answers):
+    """make_member(word) -> a probe as a new user of ours, who is removed at the end.
+
+    The first one must be known on each of twelve connections: what else a user may do could not be told apart.
+    """
     made = []
 
     def make(word):
@@ -66,7 +82,13 @@ def make_member(stack, admin, unique):
         made.append(name)
         admin.call("users/create", {"username": name, "password": password})
         access = dataclasses.replace(admin.access, username=name, password=password)
-        return Probe(stack.mlflow_uri, access, conceals=True, seconds=admin.seconds)
+        member = Probe(stack.mlflow_uri, access, conceals=True, seconds=admin.seconds)
+        if len(made) == 1:
+            path, query = f"{REST_API}/users/get", {"username": name}
+            seen = count_answers(lambda: member.fresh().get(path, params=query), lambda answer: answer.status_code)
+            what, known = f"new user {name} on 12 connections", set(seen) == {200}
+            expect_that(known, what, "known on each", seen, cause=CauseId.SIGN_IN_SPLIT)
+        return member
 
     yield make
     for name in made:

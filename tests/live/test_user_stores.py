@@ -68,7 +68,7 @@ def check(own_stack, tmp_path):
         "MLFLOW_TRACKING_PASSWORD": PASSWORD,
     }
 
-    def run(ports):
+    def run(ports, user="ann"):
         upstream = UPSTREAM.format(servers=" ".join(f"server 127.0.0.1:{port};" for port in ports))
         name = f"nginx-{ports[0]}"
         certificate = ca.issue(name, "localhost")
@@ -97,3 +97,11 @@ def test_replicas_with_one_user_store_are_ready(replicas, check):
     assert ended.fallen() == {}, ended.output[-3000:]
     assert ended.code == 0
     assert {"pass"} >= set(ended.statuses(of="suites/security/test_sign_in.py").values())
+
+
+def test_an_admin_whom_each_replica_made_hides_nothing(replicas, check):
+    """The admin is known to both, and a user who is made later to one only."""
+    ended, _ = check(replicas("one", "other"), ADMIN)
+    assert [cause["id"] for cause in ended.document["causes"]] == ["sign-in.several-user-stores"], ended.output[-3000:]
+    new = "suites/security/test_user_stores.py::test_a_new_user_is_known_to_every_replica"
+    assert ended.statuses(of=new) == {new: "fail"}

@@ -11,10 +11,11 @@ from pathlib import Path
 from fixtures.clients.rest import RestClient
 from fixtures.config.access import Access
 from tests.sabotage.harness import Aim, Sabotage, Target, raid
-from tests.sabotage.rules import Request, Rule, answer, at, edit
+from tests.sabotage.rules import Request, Rule, answer, at, edit, every_nth
 from tests.support.stacks import another_server
 
 ADMIN, USER, PASSWORD = "boss", "ann", "secret-of-both-of-them"
+STORES = "security/test_user_stores.py::test"
 PERMISSION = "security/test_permissions.py::test_a"
 CONFIG = """[mlflow]
 default_permission = NO_PERMISSIONS
@@ -82,6 +83,17 @@ RAIDS = (
             "it refuses to delete versions",
             {f"{PERMISSION}_manager_may_delete": "contrary: DELETE .*model-versions/delete"},
             lambda: [Rule("refuses", at("/model-versions/delete$"), answer(403, "Permission denied"))],
+        ),
+        Sabotage(
+            "replicas with users and keys of their own",
+            {
+                f"{STORES}_a_new_user_is_known_to_every_replica": "seen .*401: 3",
+                f"{STORES}_a_form_of_one_replica_is_taken_by_all": "seen .*CSRF",
+            },
+            lambda: [
+                Rule("users", at("/users/get$"), every_nth(4, answer(401, "You are not authenticated."))),
+                Rule("forms", at("/users/create-ui$"), every_nth(3, answer(400, "The CSRF tokens do not match."))),
+            ],
         ),
         beside="security/test_sign_in.py::test_a_declared_sign_in_is_enforced",
     ),
