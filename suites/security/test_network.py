@@ -6,7 +6,6 @@ The listener is ours and must stay silent; paths and buckets are names that nobo
 import pytest
 
 from fixtures.clients.rest import parse_body
-from fixtures.clients.routes import describe_answer
 from fixtures.core.outcomes import Lack, OutOfScope, Symptom, expect_that
 
 NONE = "mlflow-suite-nonexistent"
@@ -19,13 +18,21 @@ WEBHOOKS, GATEWAY = "/api/2.0/mlflow/webhooks", "/api/3.0/mlflow/gateway/secrets
 
 @pytest.fixture
 def judge_accepted(listener):
-    """judge_accepted(what, {name: answer}): raise Finding if the server took one of them, or called the listener."""
+    """judge_accepted(what, {name: answer}): raise Finding if the server took one of them, or called the listener.
+
+    The finding has LISTENER for its address, so that its cases are the same in each run.
+    """
+    port = f":{listener.address.rpartition(':')[2]}/"
 
     def judge(what, accepted, symptom=None):
-        seen = [f"{name} taken: {fault}" for name, fault in accepted.items()]
-        seen += [f"the server called the listener of ours {len(listener.calls)} times"] * bool(listener.calls)
+        shown = {
+            name.replace(listener.address, "LISTENER").replace(port, ":PORT/"): answer.status_code
+            for name, answer in accepted.items()
+        }
+        seen = [f"the server called the listener of ours {len(listener.calls)} times"] * bool(listener.calls)
+        seen += [f"{name} taken, then {status}" for name, status in shown.items()]
         silent = symptom if not listener.calls else None
-        expect_that(not seen, what, "each refused, and no call", "; ".join(seen), symptom=silent, cases=accepted)
+        expect_that(not seen, what, "each refused, and no call", "; ".join(seen), symptom=silent, cases=shown)
 
     return judge
 
@@ -41,7 +48,7 @@ def doomed_model(probe, unique):
 
 @pytest.fixture
 def take_version(probe, doomed_model):
-    """take_version(source, tags) -> the answer if the server took the source, and was asked for a file of it."""
+    """take_version(source, tags) -> None, or the answer to who asks for a file of a source that the server took."""
 
     def take(source, tags=()):
         body = {"name": doomed_model, "source": source, "tags": list(tags)}
@@ -50,7 +57,7 @@ def take_version(probe, doomed_model):
             return None
         version = (parse_body(answer) or {}).get("model_version", {}).get("version", "1")
         query = {"name": doomed_model, "version": version, "path": NONE}
-        return describe_answer(probe.get("/model-versions/get-artifact", params=query))
+        return probe.get("/model-versions/get-artifact", params=query)
 
     return take
 
@@ -58,11 +65,14 @@ def take_version(probe, doomed_model):
 def test_model_sources_lead_to_no_file_or_address(take_version, judge_accepted, listener):
     """Whoever may register a model reads the server's own files, or lets it call inner services, by its source.
 
-    Remedy: upgrade MLflow to 2.22.4 or later (CVE-2023-1177, GHSA-5cvj-7rg6-jggj, GHSA-mr9f-g8qf-4w4j).
+    Remedy: upgrade MLflow to 3.17.0 or later, the first that refuses foreign hosts, too (GHSA-5cvj-7rg6-jggj,
+    GHSA-mr9f-g8qf-4w4j).
     """
     addresses = [f"{scheme}://{listener.address}/{NONE}" for scheme in ("http", "HTTP", "ftp", "mlflow-artifacts")]
     found = {source: take_version(source) for source in (*FILES, *ESCAPES, *PROXIED, *addresses)}
-    judge_accepted("sources of a model version", {source: fault for source, fault in found.items() if fault})
+    judge_accepted(
+        "sources of a model version", {source: answer for source, answer in found.items() if answer is not None}
+    )
 
 
 def test_prompt_tags_do_not_open_model_sources(take_version, judge_accepted, listener):
@@ -72,14 +82,17 @@ def test_prompt_tags_do_not_open_model_sources(take_version, judge_accepted, lis
     """
     sources = (*FILES[:2], f"http://{listener.address}/{NONE}")
     found = {source: take_version(source, IS_PROMPT) for source in sources}
-    judge_accepted("sources of a prompt's version", {source: fault for source, fault in found.items() if fault})
+    judge_accepted(
+        "sources of a prompt's version", {source: answer for source, answer in found.items() if answer is not None}
+    )
 
 
 @pytest.mark.known_issue("F66")
 def test_experiment_locations_lead_to_no_file_or_address(probe, unique, judge_accepted, listener):
     """The server itself lists and reads below an experiment's location: on its own disk, or at the address named.
 
-    Remedy: upgrade MLflow (GHSA-mr9f-g8qf-4w4j); until then let its machine reach nothing inside by http or ftp.
+    Remedy: upgrade MLflow to 3.17.0 or later (GHSA-mr9f-g8qf-4w4j); until then let its machine reach nothing inside by
+    http or ftp.
     """
     addresses = [f"{scheme}://{listener.address}/{NONE}" for scheme in ("http", "FTP", "mlflow-artifacts")]
     taken = {}
@@ -87,7 +100,7 @@ def test_experiment_locations_lead_to_no_file_or_address(probe, unique, judge_ac
         body = {"name": unique("location"), "artifact_location": location}
         answer = probe.post("/api/2.0/mlflow/experiments/create", json=body)
         if answer.status_code == 200:
-            taken[location] = describe_answer(answer)
+            taken[location] = answer
             probe.call("experiments/delete", {"experiment_id": parse_body(answer)["experiment_id"]})
     local = Symptom.LOCAL_LOCATION_TAKEN if not set(addresses) & set(taken) else None
     judge_accepted("locations of new experiments", taken, local)
@@ -110,7 +123,7 @@ def test_webhooks_call_no_inner_address(probe, unique, judge_accepted, listener)
             continue
         made = f"{WEBHOOKS}/{(parse_body(answer) or {}).get('webhook', {}).get('webhook_id', NONE)}"
         try:
-            taken[url] = describe_answer(probe.post(f"{made}/test", json={}))
+            taken[url] = probe.post(f"{made}/test", json={})
         finally:
             probe.delete(made)
     judge_accepted("webhooks to a listener of ours", taken)
@@ -126,7 +139,7 @@ def test_gateway_routes_call_no_inner_address(probe, unique, judge_accepted, lis
     body = {"secret_name": unique("secret"), "secret_value": {"api_key": "none"}, "provider": "openai"}
     answer = probe.post(f"{GATEWAY}/create", json=body | {"auth_config": {"api_base": url}})
     if answer.status_code == 200:
-        taken[f"api_base {url}"] = describe_answer(answer)
+        taken[f"api_base {url}"] = answer
         number = (parse_body(answer) or {}).get("secret", {}).get("secret_id", NONE)
         probe.delete(f"{GATEWAY}/delete", json={"secret_id": number})
     judge_accepted("gateway routes to a listener of ours", taken)

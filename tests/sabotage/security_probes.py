@@ -70,12 +70,12 @@ RAIDS = (
         ),
         Sabotage(
             "an experiment may lie at an address",
-            {f"{NETWORK}_experiment_locations_lead_to_no_file_or_address": "http://127.0.0.1:.* taken"},
+            {f"{NETWORK}_experiment_locations_lead_to_no_file_or_address": "http://LISTENER/.* taken"},
             lie("locations", api("experiments/create"), only(has('"http://'), keep_location)),
         ),
         Sabotage(
             "webhooks go to any address",
-            {f"{NETWORK}_webhooks_call_no_inner_address": "https://localhost:.* taken"},
+            {f"{NETWORK}_webhooks_call_no_inner_address": "https://localhost:PORT/mlflow-suite-nonexistent taken"},
             lie("webhooks", at("/webhooks$", "POST"), only(has("https://localhost"), WEBHOOK)),
         ),
         Sabotage(
