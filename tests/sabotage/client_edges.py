@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from tests.sabotage.client_search import without
 from tests.sabotage.harness import Sabotage, raid, trigger
 from tests.sabotage.lies import HTML, api, artifacts, asked, has, in_list, lie, nth, only, refused, says
-from tests.sabotage.rules import Action, Forward, Request, Response, at
+from tests.sabotage.rules import Action, Forward, Request, Response, Rule, answer, at
 
 
 def take_neighbour(request: Request, forward: Forward) -> Response:
     """Delete the folder whose name begins alike, too."""
     forward(Request(request.method, f"{request.path}2", request.query, request.headers))
     return forward(request)
+
+
+def delete_a_page() -> list[Rule]:
+    """Of a folder of many files, which are not stored here, some are there after it was deleted."""
+    left = itertools.chain([1005], itertools.repeat(5))
+
+    def show(request: Request) -> object:
+        return {"files": [{"path": f"d/{number:04}.txt", "is_dir": False} for number in range(next(left))]}
+
+    return [
+        Rule("many", artifacts("PUT", path=r"/d/\d{4}\.txt$"), answer(200)),
+        Rule("page", api("artifacts/list"), only(has("path=d"), answer(200, show))),
+    ]
 
 
 def is_without_filter(request: Request) -> bool:
@@ -125,5 +139,18 @@ RAIDS = (
         ),
         beside="""client/test_runs.py::test_a_tag_holds_what_was_set_last_until_it_is_deleted
             client/test_metrics.py::test_a_repeated_metric_point_is_stored_once""",
+    ),
+    raid(
+        "a folder of many files",
+        Sabotage(
+            "the first page of it is deleted",
+            {
+                "client/test_deleting.py::test_a_deleted_folder_takes_all_of_its_files": "folder of 1005 was deleted: "
+                "expected none, seen 5 files"
+            },
+            delete_a_page,
+        ),
+        beside="client/test_values.py::test_a_param_cannot_be_changed",
+        full=True,
     ),
 )
