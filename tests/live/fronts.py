@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.core.waiting import NotYet, wait_for
-from fixtures.processes.child import start_child
+from fixtures.processes.child import Child, start_child
 from fixtures.processes.ports import Ports
 from tests.lifecycle.stub import Stub
 from tests.live.authority import Authority
@@ -39,6 +39,19 @@ http {{
     {body}
   }}
 }}
+"""
+HAPROXY_CONFIG = """
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  http-reuse always
+frontend front
+  bind 127.0.0.1:{port}
+  default_backend back
+backend back
+  server server {upstream} pool-purge-delay 60s
 """
 
 
@@ -67,11 +80,11 @@ class Front:
         return [Seen(int(status), *rest) for status, *rest in (line.split("\t") for line in lines)]
 
 
-def nginx_program() -> str:
-    """The path of nginx; skips where it is not installed."""
-    found = shutil.which("nginx", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin")
+def find_front_program(name: str, package: str) -> str:
+    """The path of a program; skips where it is not installed."""
+    found = shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin")
     if found is None:
-        pytest.skip("nginx is not installed; apt-get install nginx-light (.ci/run does)")
+        pytest.skip(f"{name} is not installed; apt-get install {package} (.ci/run does)")
     return found
 
 
@@ -81,11 +94,27 @@ def nginx(home: Path, ports: Ports, name: str, certificate: Path, body: str, mor
 
     It runs in `home`, a guarded folder, so that the guard ends it however this process ends.
     """
-    program, folder, port = nginx_program(), home / name, ports.take()
+    program, folder, port = find_front_program("nginx", "nginx-light"), home / name, ports.take()
     folder.mkdir()
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(home=folder, port=port, certificate=certificate, body=body, more=more))
     child = start_child(name, [program, "-e", folder / "nginx-error.log", "-p", folder, "-c", config], home)
+    with while_listening(child, port):
+        yield Front(folder, port)
+
+
+@contextmanager
+def haproxy(home: Path, ports: Ports, name: str, upstream: str) -> Iterator[int]:
+    """The port of HAProxy that keeps its connections to `upstream`, and uses them for each client's first request."""
+    program, config, port = find_front_program("haproxy", "haproxy"), home / f"{name}.cfg", ports.take()
+    config.write_text(HAPROXY_CONFIG.format(port=port, upstream=upstream))
+    with while_listening(start_child(name, [program, "-db", "-f", config], home), port):
+        yield port
+
+
+@contextmanager
+def while_listening(child: Child, port: int) -> Iterator[None]:
+    """Begins once the child listens; at the end it is ended."""
 
     def listens() -> None:
         try:
@@ -94,8 +123,8 @@ def nginx(home: Path, ports: Ports, name: str, certificate: Path, body: str, mor
             raise NotYet(str(error)) from None
 
     try:
-        wait_for(name, listens, 20, ended=child.ended, log=child.log)
-        yield Front(folder, port)
+        wait_for(child.name, listens, 20, ended=child.ended, log=child.log)
+        yield
     finally:
         child.popen.terminate()
         child.popen.wait(20)

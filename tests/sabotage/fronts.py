@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
 
 from tests.sabotage.harness import Aim, Sabotage, Target, raid
 from tests.sabotage.lies import artifacts, has, larger_than, lie, only
-from tests.sabotage.proxy import TamperProxy
-from tests.sabotage.rules import Request, Response, Rule, answer, at, edit, every_nth
+from tests.sabotage.proxy import HOP_BY_HOP, TamperProxy, bad_gateway
+from tests.sabotage.rules import Action, Forward, Request, Response, Rule, answer, at, edit, every_nth
 
 FORBIDDEN = answer(403, "<html><h1>403 Forbidden</h1></html>", {"Content-Type": "text/html", "Server": "filter"})
 NOT_FOUND = answer(404, "<html><h1>404 Not Found</h1></html>", {"Content-Type": "text/html", "Server": "nginx"})
@@ -16,6 +18,7 @@ BAD_METHOD = answer(405, "<html><h1>405 Not Allowed</h1></html>", {"Content-Type
 TOO_LARGE = answer(413, "<html><h1>413 Request Entity Too Large</h1></html>", {"Content-Type": "text/html"})
 START_PAGE = answer(200, "<!doctype html><title>Welcome</title>", {"Content-Type": "text/html"})
 PAGE = "health/test_page.py::test_the"
+IDLE = "health/test_idle_connections.py::test_idle_connections_are_not_used_too_long"
 ROUTES, SPANS = "health/test_routes.py::test", "client/test_spans.py::test_a"
 
 
@@ -26,6 +29,39 @@ def looks_like_code(request: Request) -> bool:
 def without_type(response: Response) -> None:
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "text/plain"
+
+
+def keep_connections(uri: str) -> Action:
+    """Forward on connections that are kept and never looked at: one that the server has closed brings a 502."""
+    pool: list[HTTPConnection] = []
+    parts = urlsplit(uri)
+
+    def act(request: Request, forward: Forward) -> Response:
+        link = pool.pop() if pool else HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        made = {*HOP_BY_HOP, "host", "content-length"}
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in made}
+        try:
+            link.request(request.method, request.target, request.body, headers)
+            answered = link.getresponse()
+            response = Response(answered.status, answered.headers, answered.read())
+        except (OSError, HTTPException) as error:
+            link.close()
+            return bad_gateway(error)
+        pool.append(link)
+        response.untouched = True
+        return response
+
+    return act
+
+
+@contextmanager
+def stale_front(target: Target, aim: Aim) -> Iterator[None]:
+    """What stands in front keeps connections for longer than the server, and does not see that they are closed."""
+    stale = Rule("stale", at("/experiments/search$", "POST"), keep_connections(aim.mlflow_uri))
+    with TamperProxy(aim.mlflow_uri, [stale], host=aim.mlflow_uri.removeprefix("http://")) as proxy:
+        aim.mlflow_uri = proxy.url
+        yield
+    assert stale.fired
 
 
 @contextmanager
@@ -118,6 +154,15 @@ RAIDS = (
         ),
         beside="""health/test_routes.py::test_routes_that_only_pages_use_are_let_through
             health/test_names.py::test_server_answers_to_the_names_that_clients_use""",
+    ),
+    raid(
+        "a proxy that keeps dead connections",
+        Sabotage(
+            "connections are used although the server has closed them",
+            {IDLE: r"\d+ of \d+ requests, in [2-5] of [2-5] rounds, got 502.* none of 40 without"},
+            breaks=stale_front,
+        ),
+        beside="health/test_services.py::test_health_answers_ok",
     ),
     raid(
         "a limit above the usual test files",
