@@ -16,6 +16,7 @@ from tests.live.fronts import haproxy, nginx
 from tests.live.runs import live
 from tests.support.stacks import sqlite_server
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 CHECK = "suites/health/test_idle_connections.py"
 POOL = "upstream kept {{ server {host}; keepalive 32; keepalive_timeout {seconds}s; }}"
 PASS = """
@@ -61,14 +62,10 @@ def test_a_front_that_lets_go_in_time_is_ready(front, tmp_path):
     assert check["requests"] > 150
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
 def test_a_front_that_keeps_connections_too_long_is_seen(front):
     assert is_seen(*front(60))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
 def test_haproxy_that_reuses_connections_is_seen(own_stack, server):
     with haproxy(own_stack[1].home, own_stack[1].ports, "haproxy", server) as port:
         assert is_seen(f"http://127.0.0.1:{port}")
