@@ -12,6 +12,7 @@ import pytest
 from packaging.version import InvalidVersion, Version
 
 from fixtures.clients.rest import Probe
+from fixtures.core.json_types import Json
 from fixtures.core.outcomes import Finding, expect
 
 MOST_PAGES = 2000
@@ -71,22 +72,22 @@ class Api:
         expect("run_id in the answer of runs/get", found.get("info", {}).get("run_id"), run_id)
         return dict(found)
 
-    def metrics(self, run_id: str) -> list[tuple[Any, ...]]:
-        """(key, latest value, timestamp, step), by key."""
-        found = self.run(run_id).get("data", {}).get("metrics", [])
+    def metrics(self, run_id: str, shown: Json | None = None) -> list[tuple[Any, ...]]:
+        """(key, latest value, timestamp, step), by key; `shown` is the run if it was read already."""
+        found = (shown or self.run(run_id)).get("data", {}).get("metrics", [])
         return sorted(((m.get("key"), *self._point(m)) for m in found), key=lambda m: (str(m[0]), repr(m)))
 
-    def pairs(self, run_id: str, kind: str) -> list[tuple[str, str]]:
+    def pairs(self, run_id: str, kind: str, shown: Json | None = None) -> list[tuple[str, str]]:
         """(key, value) of the run's "params" or "tags", by key; MLflow's own tags left out."""
-        found = self.run(run_id).get("data", {}).get(kind, [])
+        found = (shown or self.run(run_id)).get("data", {}).get(kind, [])
         kept = [(str(p.get("key")), p.get("value", "")) for p in found]
         return sorted((p for p in kept if not p[0].startswith("mlflow.")), key=lambda p: p[0])
 
-    def params(self, run_id: str) -> list[tuple[str, str]]:
-        return self.pairs(run_id, "params")
+    def params(self, run_id: str, shown: Json | None = None) -> list[tuple[str, str]]:
+        return self.pairs(run_id, "params", shown)
 
-    def tags(self, run_id: str) -> list[tuple[str, str]]:
-        return self.pairs(run_id, "tags")
+    def tags(self, run_id: str, shown: Json | None = None) -> list[tuple[str, str]]:
+        return self.pairs(run_id, "tags", shown)
 
     def history(self, run_id: str, key: str, page: int = 1000) -> list[tuple[Any, ...]]:
         """(value, timestamp, step) of every point, as the server orders them if it does (else by time)."""

@@ -7,7 +7,7 @@ import pytest
 from fixtures.core.outcomes import expect
 
 T0 = 1_700_000_000_000
-RUNS = EXPERIMENTS = 13
+RUNS, EXPERIMENTS = 13, 7
 MANY_RUNS, DEFAULT_RUNS = 1010, 1000  # the default page of runs/search
 
 
@@ -41,9 +41,9 @@ def test_pages_list_every_run_once(api, tied, order_by, key):
     a proxy that caches POST answers.
     """
     experiment, made = tied
-    query = {"experiment_ids": [experiment], "max_results": 2, "order_by": order_by}
+    query = {"experiment_ids": [experiment], "max_results": 4, "order_by": order_by}
     pages = api.pages("runs/search", query, "runs", most=60)
-    expect(f"page sizes of experiment {experiment}", [len(page) for page in pages], [2] * (RUNS // 2) + [1])
+    expect(f"page sizes of experiment {experiment}", [len(page) for page in pages], [4] * (RUNS // 4) + [1])
     seen = [run.get("info", {}).get("run_id") for page in pages for run in page]
     wanted = [run[0] for run in sorted(made, key=key)]
     api.agree(f"runs of experiment {experiment} over {len(pages)} pages by {order_by or 'default'}", seen, wanted)

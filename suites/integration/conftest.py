@@ -150,26 +150,37 @@ def report() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def load(mlflow_client) -> Callable[[str, str], Any]:
-    """load("sklearn", uri) -> the model; one whose files are damaged is a finding, whatever it raises.
+def downloaded(mlflow_client, tmp_path_factory) -> Callable[[str], Path]:
+    """downloaded(uri) -> the folder of a model that the Python client downloads.
 
     What stands behind the number of a version or a run does not change: it is fetched once.
     """
-    kept: dict[tuple[str, str], Any] = {}
+    kept: dict[str, Path] = {}
+
+    def download(uri: str) -> Path:
+        if uri in kept:
+            return kept[uri]
+        folder = tmp_path_factory.mktemp("downloaded")
+        found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+        if uri.startswith("runs:/") or uri.rpartition("/")[2].isdecimal():
+            kept[uri] = found
+        return found
+
+    return download
+
+
+@pytest.fixture(scope="session")
+def load(downloaded) -> Callable[[str, str], Any]:
+    """load("sklearn", uri) -> the model; one whose files are damaged is a finding, whatever it raises."""
 
     def load_model(flavour: str, uri: str) -> Any:
-        if (flavour, uri) in kept:
-            return kept[flavour, uri]
         try:
-            model = getattr(mlflow, flavour).load_model(uri)
+            return getattr(mlflow, flavour).load_model(str(downloaded(uri)))
         except MlflowException:
             raise
         except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
             seen = f"{type(error).__name__}: {error}"
             raise Finding(f"load of {uri} as {flavour}", "the model that was logged", seen) from None
-        if uri.startswith("runs:/") or uri.rpartition("/")[2].isdecimal():
-            kept[flavour, uri] = model
-        return model
 
     return load_model
 
@@ -191,11 +202,11 @@ def stored(probe) -> Callable[[str], Stored]:
 
 
 @pytest.fixture
-def fetched(tmp_path) -> Callable[[str], dict[str, bytes]]:
+def fetched(downloaded) -> Callable[[str], dict[str, bytes]]:
     """fetched(uri) -> {path: bytes} of all files that the Python client downloads from `uri`."""
 
     def fetch(uri: str) -> dict[str, bytes]:
-        root = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(tmp_path / "fetched")))
+        root = downloaded(uri)
         return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
     return fetch

@@ -2,7 +2,6 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -10,11 +9,13 @@ import pytest
 from mlflow.exceptions import MlflowException
 from sklearn.linear_model import Ridge
 
+from fixtures.clients.doors import describe_bytes
 from fixtures.clients.mlflow_errors import find_common_symptom, find_symptom
 from fixtures.core.outcomes import Finding, Symptom, expect, shorten_text
 from fixtures.workflow.train import train_model
 
 TRAININGS = 6
+PLAIN_MODEL = {"pip_requirements": ["scikit-learn"], "serialization_format": "cloudpickle"}  # nothing is inferred
 
 
 @pytest.fixture
@@ -29,18 +30,16 @@ def differing(load):
 
 
 @pytest.mark.parametrize("argument", ["name", "artifact_path"])
-def test_log_model_works_with_both_spellings(
-    logged_models, differing, trained, how_to_log, shared_experiment, argument
-):
+def test_log_model_works_with_both_spellings(logged_models, differing, trained, shared_experiment, argument):
     """Pipelines say log_model(name=) or, as the guide does, artifact_path=: both must store a model that loads.
 
     Remedy: read the exception; an answer 404 for logged-models comes from a server older than the client, or from a
     proxy that lets through only some paths under /api/2.0/mlflow.
     """
     with mlflow.start_run(experiment_id=shared_experiment) as run:
-        stored = mlflow.sklearn.log_model(trained.model, **{argument: "forest"}, **how_to_log)
-    for uri in (stored.model_uri, f"runs:/{run.info.run_id}/forest"):
-        expect(f"rows that {uri} predicts otherwise, logged with {argument}=", differing(uri, trained), [])
+        stored = mlflow.sklearn.log_model(trained.model, **{argument: "forest"}, **PLAIN_MODEL)
+    uri = stored.model_uri if argument == "name" else f"runs:/{run.info.run_id}/forest"
+    expect(f"rows that {uri} predicts otherwise, logged with {argument}=", differing(uri, trained), [])
 
 
 @pytest.mark.known_issue("F36")
@@ -51,17 +50,15 @@ def test_file_beside_the_model_is_in_its_versions(logged_models, log_model, shar
     runs:/<run>/<name>: MLflow 3 registers what log_model stored and nothing that was added to the run.
     """
     (file := tmp_path / "thresholds.json").write_text('{"high_risk": 0.8}')
-    name, options = unique("beside"), {"pip_requirements": ["scikit-learn"], "serialization_format": "cloudpickle"}
+    name = unique("beside")
     with mlflow.start_run(experiment_id=shared_experiment) as run:
-        log_model(Ridge().fit([[0.0], [1.0]], [0.0, 1.0]), "beside", **options)
+        log_model(Ridge().fit([[0.0], [1.0]], [0.0, 1.0]), "beside", **PLAIN_MODEL)
         mlflow.log_artifact(str(file), "beside")
     uris = [f"runs:/{run.info.run_id}/beside", f"models:/{name}/1"]
     mlflow.register_model(uris[0], name, await_registration_for=30)
-    seen = []
-    for uri in uris:
-        (folder := tmp_path / uri.partition(":")[0]).mkdir()
-        got = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
-        seen.append(sorted(file.name for file in got.rglob("*") if file.suffix in (".json", ".pkl")))
+    listed = [mlflow.artifacts.list_artifacts(artifact_uri=uri) for uri in uris]
+    names = [[one.path.rpartition("/")[2] for one in found] for found in listed]
+    seen = [sorted(name for name in found if name.endswith((".json", ".pkl"))) for found in names]
     symptom = Symptom.FILE_BESIDE_MODEL_IS_LOST if seen == [["model.pkl", "thresholds.json"], ["model.pkl"]] else None
     expect(f"files of {' and of '.join(uris)}", seen, [["model.pkl", "thresholds.json"]] * 2, symptom=symptom)
 
@@ -83,22 +80,23 @@ def test_default_format_of_this_client_takes_a_random_forest(log_model, differin
     expect("rows predicted otherwise", differing(f"runs:/{run.info.run_id}/default", trained), [])
 
 
-def test_models_of_two_runs_are_not_mixed_up(trained, log_model, differing, how_to_log, shared_experiment, unique):
+def test_models_of_two_runs_are_not_mixed_up(trained, log_model, downloaded, shared_experiment, unique, tmp_path):
     """Two trainings log a model of the same name: each run, and each version made from it, keeps its own.
 
     Remedy: compare storage_location in model_versions with the artifact location of each run; look for a cache or
     proxy that answers one path for another.
     """
-    both, name = (trained, train_model(seed=8)), unique("twins")
-    uris = {}
-    for number, one in enumerate(both, 1):
+    name, pickles = unique("twins"), {}
+    for number, one in enumerate((trained, train_model(seed=8)), 1):
+        mlflow.sklearn.save_model(one.model, str(tmp_path / str(number)), **PLAIN_MODEL)
         with mlflow.start_run(experiment_id=shared_experiment) as run:
-            log_model(one.model, "twin", **how_to_log)
-        uris |= {f"runs:/{run.info.run_id}/twin": one, f"models:/{name}/{number}": one}
+            log_model(one.model, "twin", **PLAIN_MODEL)
+        for uri in (f"runs:/{run.info.run_id}/twin", f"models:/{name}/{number}"):
+            pickles[f"{uri}/model.pkl"] = (tmp_path / str(number) / "model.pkl").read_bytes()
         version = mlflow.register_model(f"runs:/{run.info.run_id}/twin", name, await_registration_for=30).version
         expect(f"number of version {number} of {name}", str(version), str(number))
-    for uri, one in uris.items():
-        expect(f"rows that {uri} predicts otherwise", differing(uri, one), [])
+    for uri, content in pickles.items():
+        expect(uri, describe_bytes(downloaded(uri).read_bytes()), describe_bytes(content))
 
 
 @pytest.mark.known_issue("F88")

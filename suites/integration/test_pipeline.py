@@ -2,6 +2,7 @@
 
 import hashlib
 
+import mlflow
 import numpy as np
 
 from fixtures.core.outcomes import expect
@@ -21,7 +22,7 @@ def path(name, experiment, out, way):
     yield "card", *serving, "--out", str(out / f"{name}.md")
 
 
-def test_pipelines_at_once_end_in_what_they_trained(pipelines, mlflow_client, load, trained, unique, tmp_path):
+def test_pipelines_at_once_end_in_what_they_trained(pipelines, mlflow_client, trained, unique, tmp_path):
     """Two pipelines, by alias and by stage, go from training to card at once: each must end in its own model.
 
     Remedy: run the step that the finding names by hand (docs/workflow.md) and read the server's log at that time; look
@@ -37,8 +38,12 @@ def test_pipelines_at_once_end_in_what_they_trained(pipelines, mlflow_client, lo
     expected = trained.model.predict_proba(trained.holdout)
     for name, way, (first, *_, exported, _, _) in zip(names, WAYS, both, strict=True):
         uri = f"models:/{name}@{way[1]}" if way[0] == "--alias" else f"models:/{name}/{way[1]}"
-        seen = load("sklearn", uri).predict_proba(trained.holdout)
-        expect(f"rows that {uri} predicts otherwise", np.flatnonzero((seen != expected).any(axis=1)).tolist(), [])
+        seen = mlflow.sklearn.load_model(str(tmp_path / name / "model")).predict_proba(trained.holdout)
+        expect(
+            f"rows that the export of {uri} predicts otherwise",
+            np.flatnonzero((seen != expected).any(axis=1)).tolist(),
+            [],
+        )
         origin = {key: first.record[key] for key in ("run_id", "version", "metrics", "git_sha")}
         expect(f"origin in the manifest of {uri}", {key: exported.record[key] for key in origin}, origin)
         card = (tmp_path / f"{name}.md").read_text()

@@ -7,7 +7,7 @@ from fixtures.core.outcomes import Symptom, expect
 CONNECTIONS = 10
 
 
-def test_moved_alias_resolves_to_the_new_version_at_once(enter, mlflow_client, registry):
+def test_moved_alias_resolves_to_the_new_version_at_once(enter, registry):
     """A deploy that reads @champion after a promotion gets the new version, whichever server worker answers.
 
     Remedy: look at table registered_model_aliases; if it is right and answers differ, look for a cache between,
@@ -15,7 +15,7 @@ def test_moved_alias_resolves_to_the_new_version_at_once(enter, mlflow_client, r
     """
     model = enter(3)
     for number in (1, 3, 2):
-        mlflow_client.set_registered_model_alias(model.name, "champion", str(number))
+        registry.move_alias(model.name, "champion", str(number))
         seen = [registry.at(model.name, "champion") for _ in range(CONNECTIONS)]
         expect(f"@champion of {model.name}, asked on {CONNECTIONS} connections", seen, [str(number)] * CONNECTIONS)
     model.aliases["champion"] = 2
@@ -35,7 +35,7 @@ def test_aliases_are_apart_from_each_other(enter, mlflow_client, registry):
         (model.name, "green", "2"),
         (model.name, "green", "1"),
     ):
-        mlflow_client.set_registered_model_alias(name, alias, number)
+        registry.move_alias(name, alias, number)
     mlflow_client.delete_registered_model_alias(model.name, "blue")
     model.aliases, other.aliases = {"champion": 2, "green": 1}, {"champion": 1}
     registry.shows(model)
@@ -64,7 +64,7 @@ def test_deleted_alias_does_not_resolve(enter, mlflow_client, registry):
     Remedy: look at table registered_model_aliases, and for a cache between clients and server.
     """
     model = enter(1)
-    mlflow_client.set_registered_model_alias(model.name, "champion", "1")
+    registry.move_alias(model.name, "champion", "1")
     mlflow_client.delete_registered_model_alias(model.name, "champion")
     for _ in range(CONNECTIONS):
         registry.unresolved(model.name, "champion")
@@ -89,7 +89,7 @@ def test_alias_of_a_missing_version_is_refused(enter, mlflow_client, registry):
     Remedy: look at table registered_model_aliases for aliases whose version is not in model_versions.
     """
     model = enter(2)
-    mlflow_client.set_registered_model_alias(model.name, "champion", "1")
+    registry.move_alias(model.name, "champion", "1")
     mlflow_client.delete_model_version(model.name, "2")
     for version in ("2", "99"):
         body = {"name": model.name, "alias": "champion", "version": version}

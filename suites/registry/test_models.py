@@ -69,7 +69,7 @@ def test_deleted_model_leaves_nothing_to_its_successor(enter, mlflow_client, reg
     Remedy: look for rows of this name in the registry's five tables; foreign keys may be missing after a restore.
     """
     model = enter(2)
-    mlflow_client.set_registered_model_alias(model.name, "champion", "2")
+    registry.move_alias(model.name, "champion", "2")
     mlflow_client.set_registered_model_tag(model.name, "owner", "old")
     mlflow_client.set_model_version_tag(model.name, "1", "gate", "old")
     mlflow_client.delete_registered_model(model.name)
@@ -86,7 +86,7 @@ def test_renamed_model_keeps_versions_tags_and_aliases(enter, mlflow_client, reg
     Remedy: look for rows of the old name in the registry's tables; the foreign keys need ON UPDATE CASCADE.
     """
     model, name = enter(2), unique("renamed")
-    mlflow_client.set_registered_model_alias(model.name, "champion", "1")
+    registry.move_alias(model.name, "champion", "1")
     mlflow_client.set_registered_model_tag(model.name, "owner", "risk")
     mlflow_client.set_model_version_tag(model.name, "2", "gate", "passed")
     registry.stage(model, 2, "Staging")

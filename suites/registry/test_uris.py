@@ -57,7 +57,7 @@ def test_download_uri_of_each_version_is_its_own(promoted, mlflow_client, probe,
 
 
 @pytest.mark.parametrize("way", ["@champion", "/Production"])
-def test_promotion_and_roll_back_reach_the_consumer(make_model, mlflow_client, registry, tmp_path, way):
+def test_promotion_and_roll_back_reach_the_consumer(make_model, registry, tmp_path, way):
     """A consumer that loads @champion or Production sees each promotion and each roll-back with its next load.
 
     Remedy: look at tables registered_model_aliases and model_versions, then for caches between client and server.
@@ -65,7 +65,7 @@ def test_promotion_and_roll_back_reach_the_consumer(make_model, mlflow_client, r
     model = make_model(versions=2)
     for step, number in enumerate((1, 2, 1)):
         if way == "@champion":
-            mlflow_client.set_registered_model_alias(model.name, "champion", str(number))
+            registry.move_alias(model.name, "champion", str(number))
         else:
             registry.stage(model, number, "Production", archive=True)
         (folder := tmp_path / str(step)).mkdir()

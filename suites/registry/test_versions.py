@@ -63,7 +63,7 @@ def test_deleting_a_version_leaves_the_others_alone(enter, mlflow_client, regist
     Remedy: compare tables model_versions and registered_model_aliases with what the API shows.
     """
     model = enter(3)
-    mlflow_client.set_registered_model_alias(model.name, "champion", "1")
+    registry.move_alias(model.name, "champion", "1")
     mlflow_client.set_model_version_tag(model.name, "3", "gate", "passed")
     registry.stage(model, 1, "Production")
     mlflow_client.delete_model_version(model.name, "2")
@@ -82,7 +82,7 @@ def test_aliases_of_a_deleted_version_are_gone(enter, mlflow_client, registry):
     """
     model = enter(2)
     for alias, number in {"champion": "1", "challenger": "2", "candidate": "2"}.items():
-        mlflow_client.set_registered_model_alias(model.name, alias, number)
+        registry.move_alias(model.name, alias, number)
     mlflow_client.delete_model_version(model.name, "2")
     for alias in ("challenger", "candidate"):
         registry.unresolved(model.name, alias)

@@ -55,7 +55,7 @@ RAIDS = (
         ),
         Sabotage(
             "a proxy takes + for a space",
-            {"client/test_artifacts.py::test_a_file_keeps_its_name": r"\{'a b.txt'"},
+            {"client/test_artifacts.py::test_a_file_keeps_its_name": r"such as \('a\+b.txt'"},
             lie("plus", artifacts("PUT", "GET", path=r"(\+|%2B)"), edit(plus_is_space)),
         ),
         Sabotage(
@@ -120,7 +120,7 @@ RAIDS = (
         Sabotage(
             "a proxy cuts downloads of more than a megabyte",
             {"client/test_artifacts.py::test_a_file_of_any_size_comes_back": "downloaded from the server"},
-            lie("cut", artifacts("GET", path="data.bin$"), cut(above=1 << 20)),
+            lie("cut", artifacts("GET", path=r"data-\d+.bin$"), cut(above=1 << 20)),
         ),
         Sabotage(
             "a proxy refuses requests of more than 128 KiB",

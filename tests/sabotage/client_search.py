@@ -168,8 +168,8 @@ RAIDS = (
         "paging",
         Sabotage(
             "a page shows one run twice",
-            {"client/test_paging.py::test_pages_list_every_run_once": "runs of experiment.*over 7 pages"},
-            lie("twice", api("runs/search"), only(has('"max_results": 2'), says(repeat_first))),
+            {"client/test_paging.py::test_pages_list_every_run_once": "runs of experiment.*over 4 pages"},
+            lie("twice", api("runs/search"), only(has('"max_results": 4'), says(repeat_first))),
         ),
         Sabotage(
             "a page of experiments lacks its last",

@@ -227,8 +227,8 @@ RAIDS = (
         Sabotage(
             "a page lacks its last",
             {
-                f"{SEARCH}paging_through_models_finds_each_once": "sizes of the pages.*8, 8",
-                f"{SEARCH}paging_through_versions_finds_each_once": "sizes of the pages.*2, 2",
+                f"{SEARCH}paging_through_models_finds_each_once": "sizes of the pages.*9, 9",
+                f"{SEARCH}paging_through_versions_finds_each_once": "sizes of the pages.*5, 5",
             },
             lambda: [
                 Rule("models", api("registered-models/search"), says(lambda d: lose_last(d, "registered_models"))),
