@@ -28,7 +28,7 @@ class Run:
     lost = os.environ.get("LOST")
     files = {n: Path(os.environ[n.upper()]) for n in ("waivers", "waivers_draft", "require") if n.upper() in os.environ}
     settings = Settings(report_dir=Path(os.environ.get("READINESS_REPORT_DIR", "reports")).absolute(), **files)
-    residue = spent = None
+    residue = spent = home = None
     requests = 0
     folder = Path("reports").absolute()
     failure = os.environ.get("FAILURE")

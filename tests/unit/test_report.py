@@ -1,5 +1,6 @@
 """The report's plugin on a tiny suite, in runs of their own, alone and with two workers."""
 
+import gzip
 import json
 
 import pytest
@@ -93,8 +94,10 @@ def test_the_run_is_described(whole):
 
 def test_no_secret_is_written_or_shown(whole):
     """Known ones and those in URIs; statuses survive a password "pass"."""
-    texts = [whole[2], *(p.read_text() for p in (whole[0].path / "reports").iterdir())]
-    assert len(texts) == 5, "terminal, JSON, Markdown, HTML, JUnit and nothing left aside"
+    files = {p.name: p.read_bytes() for p in (whole[0].path / "reports").iterdir()}
+    files["support.tar.gz"] = gzip.decompress(files["support.tar.gz"])
+    texts = [whole[2], *(content.decode() for content in files.values())]
+    assert len(texts) == 8, "terminal, JSON, Markdown, HTML, JUnit, SARIF, badge, support and nothing left aside"
     assert not [t for t in texts if "hunter2" in t or "unheard" in t]
 
 
@@ -231,7 +234,7 @@ def test_markdown_says_the_same(whole):
 
 FIELDS = {
     "": "schema_version verdict run started finished stack header failure scope counts timings checks figures"
-    " deselected residue spent advices requests causes waived waivers unmade",
+    " deselected residue spent advices requests causes waived waivers unmade machine",
     "verdict": "word line code",
     "stack": "backend ours mlflow database object_store public_urls versions capabilities facts differs workers"
     " pool logs",
