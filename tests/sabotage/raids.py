@@ -25,6 +25,7 @@ from tests.sabotage import (
     security_advisories,
     security_probes,
     security_stores,
+    stored,
 )
 
 MODULES = (
@@ -47,6 +48,7 @@ MODULES = (
     health_tables,
     health,
     security,
+    stored,
     foreign_pages,
     permissions,
     benchmark,

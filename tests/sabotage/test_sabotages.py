@@ -8,6 +8,7 @@ from tests.sabotage.harness import EXCUSED, Sabotage, attack, caught, raid
 from tests.sabotage.lies import lie
 from tests.sabotage.raids import RAIDS
 from tests.sabotage.rules import at, edit
+from tests.sabotage.stored import somebodys_models
 
 
 @contextmanager
@@ -29,7 +30,12 @@ HONEST = Sabotage("a proxy that tells the truth", {}, lie("version", at("/versio
 CONTROLS = (
     raid("through a proxy", HONEST, beside="client integration registry", workers=1),
     raid("directly", beside="health load security", workers=1),
-    raid("beside a dashboard", Sabotage("a dashboard", {}, breaks=reporting_role), beside="health"),
+    raid(
+        "beside others",
+        Sabotage("a dashboard", {}, breaks=reporting_role),
+        Sabotage("somebody's models", {}, breaks=somebodys_models),
+        beside="health",
+    ),
 )
 pytestmark = pytest.mark.timeout(300)
 
