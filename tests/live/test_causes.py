@@ -4,6 +4,7 @@ import re
 from contextlib import contextmanager
 
 import pytest
+import requests
 
 from tests.live.runs import live, with_doors
 from tests.sabotage.harness import Target
@@ -159,6 +160,30 @@ def test_missing_rights_on_a_table_are_one_cause(serve, target, tmp_path):
     with role(target, "limited", "REVOKE INSERT ON metrics FROM limited") as uri:
         ended = live(tmp_path, serve(MLFLOW_BACKEND_STORE_URI=uri), *CHECKS)
         assert judge(ended, "database.missing-rights", "GRANT")["subjects"] == ["table metrics"]
+
+
+def test_a_role_without_connections_is_one_cause(serve, target, tmp_path):
+    """The server was started when there were some; since then others hold all that its role may have."""
+    with role(target, "crowded") as uri:
+        server = serve(MLFLOW_BACKEND_STORE_URI=uri)
+        for kind in ("experiments", "registered-models"):  # a store that is opened later tries for minutes
+            query = {"max_results": 1}
+            requests.get(f"{server}/api/2.0/mlflow/{kind}/search", params=query, timeout=60).raise_for_status()
+        target.execute(
+            "ALTER ROLE crowded CONNECTION LIMIT 0",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'crowded'",
+        )
+        judge(live(tmp_path, server, *CHECKS), "database.no-connection", "max_connections")
+
+
+def test_the_schema_of_another_version_is_one_cause(real_stack, target, tmp_path):
+    """Another version has migrated the database below a server that runs: a column is called otherwise."""
+    target.execute("ALTER TABLE runs RENAME COLUMN deleted_time TO gone_since")
+    try:
+        cause = judge(live(tmp_path, real_stack.mlflow_uri, *CHECKS), "database.other-schema", "mlflow db upgrade")
+    finally:
+        target.execute("ALTER TABLE runs RENAME COLUMN gone_since TO deleted_time")
+    assert any("deleted_time" in subject for subject in cause["subjects"])
 
 
 PUT, RUNS = ["PUT mlflow-artifacts/artifacts"], ["POST runs/create"]
