@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from fixtures.clients.answers import Refused, name_route, read_refusal_text
 from fixtures.core.cause_ids import Answer, CauseId, Diagnosis, Speaker
+from fixtures.core.outcomes import DeadlinePassed
+from fixtures.report.phases import find_answer
 from fixtures.verdict.causes import CAUSES, assign_causes, collect_causes, find_cause_id, name_finding
 from fixtures.verdict.records import CheckRecord, Status
 
@@ -221,3 +223,11 @@ def test_every_cause_has_its_remedy():
 )
 def test_a_route_has_no_ids(url, route):
     assert name_route(url) == route
+
+
+def test_a_check_that_ends_while_a_request_is_under_way_met_the_known_silence():
+    """A store that never answers was met by the preflight; what had an answer of another kind is no such thing."""
+    silent = Diagnosis(CauseId.ARTIFACTS_UNREACHABLE, (replace(PUT, status=None, speaker=Speaker.NOBODY),))
+    ended = [DeadlinePassed("uploads", "an answer", "none", "", silent=owed) for owed in (True, False)]
+    assert [find_answer(one, [SECRET, silent]) for one in ended] == [silent.answers[0], None]
+    assert find_answer(DeadlinePassed("uploads", "an answer", "none", "", silent=True), [SECRET]) is None
