@@ -62,4 +62,4 @@ def test_metrics_and_alert_rules_are_what_prometheus_takes(examples, scratch, st
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
     rules = subprocess.run(["promtool", "check", "rules", ALERTS], capture_output=True, text=True)
     assert rules.returncode == 0, rules.stdout + rules.stderr
-    assert "2 rules found" in rules.stdout
+    assert "4 rules found" in rules.stdout

@@ -1,14 +1,17 @@
 """The GitHub Actions workflow: each step that it runs, in its order, from a checkout against a real stack."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import uuid
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -50,6 +53,8 @@ class Runner:
         def resolve(found):
             words = found[1].strip().split(".")
             match words:
+                case ["github", _]:  # which model it is, by the branch
+                    return self.model
                 case ["secrets", name]:
                     return self.secrets.get(name, "")
                 case ["needs", job, "result"]:
@@ -108,12 +113,47 @@ def test_every_step_works(workflow, checkout, real_stack, tmp_path):
     runner = Runner(workflow, checkout, tmp_path, secrets, f"fraud-{uuid.uuid4().hex[:8]}")
     for job in ("lint-and-test", "train", "validate", "production", "watch", "notify"):
         runner.job(job)
-    steps = [s["name"] for job in workflow["jobs"].values() for s in job["steps"] if "run" in s and s["run"] != INSTALL]
+    assert runner.outputs["lint-and-test"] == {"declared": "true"}
+    jobs = [job for name, job in workflow["jobs"].items() if name != "rehearsal"]
+    steps = [s["name"] for job in jobs for s in job["steps"] if "run" in s and s["run"] != INSTALL]
     assert sorted(runner.ran) == sorted((name, 0) for name in steps)
     manifest = json.loads((checkout / "artifacts" / "current_production" / "manifest.json").read_text())
     assert (manifest["alias"], manifest["version"], manifest["git_sha"][:8]) == ("champion", "1", "4f9c0e1d")
     assert "passed" in (checkout / "artifacts" / "MODEL_CARD.md").read_text()
-    assert "version 1: tests success, watch success, train success" in runner.summary.read_text()
+    assert "version 1: tests success, rehearsal skipped, watch success, train success" in runner.summary.read_text()
+
+
+@pytest.mark.timeout(600)
+def test_without_a_server_the_whole_path_is_rehearsed(workflow, checkout, tmp_path):
+    """One job with a server of its own, which ends with it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    job = workflow["jobs"]["rehearsal"]
+    job = {**job, "env": {"PORT": str(port), "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}}
+    runner = Runner({**workflow, "jobs": {"rehearsal": job}}, checkout, tmp_path, {}, "fraud-rehearsal")
+    try:
+        runner.job("rehearsal")
+    finally:
+        server = psutil.Process(int((checkout / "mlflow-server.pid").read_text()))
+        with contextlib.suppress(psutil.Error):
+            server.wait(20)
+    assert [code for _, code in runner.ran] == [0] * 4, runner.ran
+    assert not psutil.pid_exists(server.pid)
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        pass
+    made = checkout / "rehearsal"
+    history = json.loads((made / "history.json").read_text())["events"]
+    assert [(event["event"], event["to"]) for event in history] == [
+        ("registered", ""),
+        ("moved", "@challenger"),
+        ("moved", "@champion"),
+    ]
+    assert all(event["by"] and event["run_id"] for event in history)
+    assert "gates: " in history[1]["gates"] and "passed" in history[2]["gates"]
+    assert (
+        'mlflow_workflow_model_degraded{model="fraud-rehearsal",version="1"} 0.0' in (made / "model.prom").read_text()
+    )
+    assert json.loads((made / "current_production" / "manifest.json").read_text())["version"] == "1"
 
 
 def test_the_order_of_the_jobs(workflow):
@@ -140,4 +180,4 @@ def test_install_and_expressions(workflow):
 
 @pytest.mark.skipif(not shutil.which("actionlint"), reason="actionlint is not installed (docs/workflow.md says how)")
 def test_actionlint():
-    subprocess.run(["actionlint", str(FILE)], check=True)
+    subprocess.run(["actionlint", *sorted(map(str, FILE.parent.glob("*.yml")))], check=True)

@@ -119,3 +119,10 @@ def test_the_same_registry_gives_the_same_card():
 def test_default_name(where, name):
     """A model's name becomes a file name without separators."""
     assert card.name_card(ModelVersion("a/b c", "3", "", "None", (), 0, {}, ""), where) == name
+
+
+def test_the_owner_is_named_or_said_to_be_missing():
+    assert rows(rendered())["Model owner"] == ["not recorded"]
+    assert rows(rendered(of=version(owner="Fraud | Team")))["Model owner"] == ["Fraud \\| Team"]
+    text = card.render_card(version(owner="x"), run(), [], mlflow_uri="u", thresholds="t", owner="Fraud Detection Team")
+    assert rows(text)["Model owner"] == ["Fraud Detection Team"]

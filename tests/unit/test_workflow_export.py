@@ -176,3 +176,51 @@ def test_a_version_without_a_run_is_refused(tmp_path):
     with pytest.raises(WorkflowError, match="has no run"):
         export.export_version(client(), orphan, None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+OLDER = ModelVersion("fraud", "2", "r1", "Archived", (), 1_600_000_000_000, {}, "models:/m-0")
+
+
+def test_an_older_export_gives_way_if_asked(tmp_path, store):
+    out = tmp_path / "out"
+    export.export_version(client(), OLDER, None, out)
+    with pytest.raises(WorkflowError, match="not this export"):
+        export.export_version(client(), VERSION, CHAMPION, out)
+    store["model/new.bin"] = b"new"
+    done = export.export_version(client(), VERSION, CHAMPION, out, replace=True)
+    assert (done.unchanged, export.read_manifest(out)["version"]) == (False, "3")
+    assert export.verify_export(out) == [] and tree(out)["model/new.bin"] == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert export.export_version(client(), VERSION, CHAMPION, out, replace=True).unchanged
+
+
+@pytest.mark.parametrize("exchanged", [True, False], ids=["at once", "in two steps"])
+def test_a_replacement_that_fails_leaves_the_old_one(tmp_path, monkeypatch, exchanged):
+    out = tmp_path / "out"
+    export.export_version(client(), OLDER, None, out)
+    before = tree(out)
+    if not exchanged:
+        monkeypatch.setattr("fixtures.workflow.output.exchange_paths", lambda one, other: False)
+    with monkeypatch.context() as patch:
+        patch.setattr("fixtures.workflow.output.shutil.copytree", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        with pytest.raises(WorkflowError, match="cannot be replaced: full"):
+            export.export_version(client(), VERSION, CHAMPION, out, replace=True)
+    assert tree(out) == before and [path.name for path in tmp_path.iterdir()] == ["out"]
+    export.export_version(client(), VERSION, CHAMPION, out, replace=True)
+    assert export.read_manifest(out)["version"] == "3" and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_nothing_foreign_is_replaced(tmp_path):
+    out = tmp_path / "out"
+    export.export_version(client(), OLDER, None, out)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(WorkflowError, match=r"notes\.txt does not belong to it"):
+        export.export_version(client(), VERSION, CHAMPION, out, replace=True)
+    (out / "notes.txt").unlink()
+    other = ModelVersion("other", "1", "r1", "None", (), 1, {}, "")
+    with pytest.raises(WorkflowError, match="an export of 'fraud', not of 'other'"):
+        export.export_version(client(), other, None, out, replace=True)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("mine")
+    with pytest.raises(WorkflowError, match="manifest"):
+        export.export_version(client(), VERSION, CHAMPION, tmp_path / "full", replace=True)
