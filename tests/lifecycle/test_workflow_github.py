@@ -123,6 +123,7 @@ def test_every_step_works(workflow, checkout, real_stack, tmp_path):
     assert "version 1: tests success, rehearsal skipped, watch success, train success" in runner.summary.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_without_a_server_the_whole_path_is_rehearsed(workflow, checkout, tmp_path):
     """One job with a server of its own, which ends with it."""
