@@ -74,9 +74,9 @@ def check(own_stack, tmp_path):
         certificate = ca.issue(name, "localhost")
         with nginx(begin.home, begin.ports, name, certificate, PASSED.format(), more=upstream) as front:
             start = time.monotonic()
-            ended = live(
-                tmp_path, f"https://localhost:{front.port}", "suites/security", "suites/client/test_runs.py", env=env
-            )
+            chosen = "suites/security", "suites/client/test_runs.py"
+            signed = env | {"MLFLOW_TRACKING_USERNAME": user}
+            ended = live(tmp_path, f"https://localhost:{front.port}", *chosen, env=signed)
         return ended, time.monotonic() - start
 
     return run
