@@ -124,7 +124,8 @@ def test_a_post_from_a_foreign_page_is_refused(doorways):
     """A page of somebody else, open in the browser of a user, must not write with that user's rights.
 
     Remedy: name the pages' origins in MLFLOW_SERVER_CORS_ALLOWED_ORIGINS (or --cors-allowed-origins), without `*`;
-    leave out --disable-security-middleware; let the proxy in front pass on the header Origin.
+    leave out --disable-security-middleware; let the proxy in front pass on the header Origin. MLflow before 3.10
+    asks for it on /api only: upgrade.
     """
     let_in = find_let_in(doorways, "origins")
     cause = find_common_cause(doorways, CauseId.SERVER_ANY_ORIGIN)
@@ -136,7 +137,7 @@ def test_a_foreign_page_cannot_read_answers(stack, doorways, note):
     """If answers carry Access-Control-Allow-Origin for anybody, each page that a user opens reads what the user may.
 
     Remedy: name the pages' origins in MLFLOW_SERVER_CORS_ALLOWED_ORIGINS (or --cors-allowed-origins), without `*`; let
-    the proxy in front add no Access-Control-Allow headers of its own.
+    the proxy in front add no Access-Control-Allow headers of its own. MLflow before 3.10 sets `*` by itself: upgrade.
     """
     wide = {}
     for one in doorways:
