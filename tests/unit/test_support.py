@@ -109,6 +109,15 @@ def test_the_next_run_removes_it(run, folder):
     assert not (folder / SUPPORT_ARCHIVE).exists()
 
 
+def test_values_within_logged_queries_are_left_out(run):
+    (run.home / "postgres.log").write_text(
+        "1 ERROR:  no\n1 STATEMENT:  INSERT INTO t\n\tVALUES ('mine')\n2 LOG:  'kept'\n"
+    )
+    (evidence := Evidence(run)).pytest_sessionfinish()
+    text = evidence.files["logs/postgres.log"]
+    assert text == "1 ERROR:  no\n1 STATEMENT:  INSERT INTO t\n\tVALUES ('?')\n2 LOG:  'kept'\n"
+
+
 def test_values_within_queries_are_left_out(monkeypatch):
     rows = [(1, "u", "mlflow", "active", None, None, None, "UPDATE t SET a = 'it''s mine' WHERE b = 'cut of")]
     monkeypatch.setattr("fixtures.report.support.SqlDoor.rows", lambda self, query: rows)
