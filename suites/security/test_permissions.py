@@ -128,9 +128,8 @@ def test_a_newcomer_deletes_nothing_of_others(prepare, note):
     """
     newcomer, objects = prepare("newcomer", "")
     found = ask_each(newcomer, objects, RouteDeed.READ, RouteDeed.WRITE, once=True)
-    may = {route.deed for route, granted in found.items() if granted}
-    if may:
-        note(f"default_permission lets every user {' and '.join(sorted(may))} what others made")
+    if may := [f"{route.deed} {route.family}" for route, granted in found.items() if granted]:
+        note(f"a user who was given nothing may, with what others made: {', '.join(may)} (default_permission)")
     judge(
         "routes as a user who was given nothing",
         ask_each(newcomer, objects, RouteDeed.DELETE),
