@@ -78,6 +78,7 @@ RAIDS = (
             sql=("ALTER TABLE input_tags SET UNLOGGED",),
             mend=("ALTER TABLE input_tags SET LOGGED",),
         ),
-        beside="health/test_services.py health/test_database_login.py",
+        beside="health/test_services.py::test_health_answers_ok "
+        "health/test_database_login.py::test_database_password_does_not_run_out",
     ),
 )

@@ -29,6 +29,9 @@ class Registry:
     def stage(self, *words, archive):
         pass
 
+    def move_alias(self, *words):
+        pass
+
     def shows(self, entry):
         self.seen.append(repr(entry))
         if (seen := self.wrong(entry)) is not None:
