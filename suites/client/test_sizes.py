@@ -76,7 +76,7 @@ def test_the_largest_file_is_stored(probe, api, place, doors, note, figure, larg
     figure(chart_file_times([*small, large]))
     if small:
         note(judge_uploads(small, large))
-        judge_downloads(small)
+        note(judge_downloads(small))
 
 
 def find_fault(probe, path, upload):
