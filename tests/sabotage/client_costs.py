@@ -75,11 +75,6 @@ RAIDS = (
             lie("thanks", at("/v1/traces$"), edit(response=say_thanks)),
         ),
         Sabotage(
-            "statistics of traces are empty",
-            {"client/test_traces.py::test_statistics_count_the_spans_of_a_trace": r"retrievers.*'all': \[\]"},
-            lie("statistics", at("/mlflow/traces/metrics$", "POST"), answer(200, {"data_points": []})),
-        ),
-        Sabotage(
             "a server that counts its requests", {}, lie("counted", at("/metrics$"), answer(200, show_count, TEXT))
         ),
         beside="health/test_prometheus.py::test_exposed_metrics_count_requests "
