@@ -11,6 +11,7 @@ from pathlib import Path
 from fixtures.clients.rest import RestClient
 from fixtures.config.access import Access
 from tests.sabotage.harness import Aim, Sabotage, Target, raid
+from tests.sabotage.lies import only
 from tests.sabotage.rules import Request, Rule, answer, at, edit, every_nth
 from tests.support.stacks import another_server
 
@@ -29,6 +30,11 @@ auth_cache_ttl_seconds = 60
 
 def encode_basic(user: str) -> str:
     return f"Basic {b64encode(f'{user}:{PASSWORD}'.encode()).decode()}"
+
+
+def is_new(request: Request) -> bool:
+    """Whether it is about the user of the check on user stores; the others are known."""
+    return "-everywhere-" in request.query
 
 
 def become_admin(request: Request) -> None:
@@ -91,7 +97,7 @@ RAIDS = (
                 f"{STORES}_a_form_of_one_replica_is_taken_by_all": "seen .*CSRF",
             },
             lambda: [
-                Rule("users", at("/users/get$"), every_nth(4, answer(401, "You are not authenticated."))),
+                Rule("users", at("/users/get$"), only(is_new, every_nth(4, answer(401, "You are not authenticated.")))),
                 Rule("forms", at("/users/create-ui$"), every_nth(3, answer(400, "The CSRF tokens do not match."))),
             ],
         ),
