@@ -11,7 +11,7 @@ from fixtures.checks.catalog import list_checks
 from fixtures.core.files import ROOT
 from fixtures.verdict.known_issues import ISSUES
 
-AREAS = ("health", "client", "load", "integration", "registry")
+AREAS = ("health", "client", "load", "integration", "registry", "security")
 SKIPPED_FOLDERS = {".venv", ".git", "reports", "__pycache__", ".mypy_cache", ".ruff_cache"}
 # The gate keeps a rate, which is to wait; the traffic counts that wait.
 SLEEPERS = {
