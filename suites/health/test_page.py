@@ -15,13 +15,11 @@ from requests import Response
 from fixtures.clients.rest import parse_body
 from fixtures.clients.routes import describe_answer, is_html, is_sign_in, read_json_path
 from fixtures.core.outcomes import Finding, Lack, NotProven, OutOfScope, expect_that
-from fixtures.run.record import RUN
 
 pytestmark = pytest.mark.read_only
 MANIFEST = "/static-files/asset-manifest.json"  # names everything that the page may load
 FETCHED = 10  # scripts that are fetched whole
-HEADS = 40  # further ones that are asked for by HEAD, in each run others; with --depth full all of them
-HEAD_SECONDS, AT_ONCE = 10, 4  # on a slow server fewer are asked for, and a note says how many
+HEAD_SECONDS, AT_ONCE = 10, 4  # the others by HEAD; on a slow server fewer are asked for, and a note says how many
 NO_HEAD = (403, 405, 501)
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 45
 
@@ -76,12 +74,6 @@ def refuse_faults(what, faults, asked):
         raise Finding(what, f"{asked} scripts and styles", f"{len(faults)} are wrong: {'; '.join(faults[:3])}")
 
 
-@pytest.fixture(scope="session")
-def is_full_depth(pytestconfig):
-    """--depth full."""
-    return pytestconfig.stash[RUN].settings.depth == "full"
-
-
 @pytest.fixture(scope="module")
 def assets(probe, run_prefix):
     """(scripts in an order of chance, styles) that the page may load; empty if the server does not list them."""
@@ -105,7 +97,7 @@ def test_the_page_opens_with_its_scripts_and_styles(probe, assets, note):
     refuse_faults(f"GET of what {page.url}/ loads", faults, len(paths))
 
 
-def test_no_script_of_the_page_is_missing(probe, assets, is_full_depth, note):
+def test_no_script_of_the_page_is_missing(probe, assets, note):
     """Each view of the page loads scripts of its own: one that is missing leaves that view empty.
 
     Remedy: all replicas behind the address must run one version of MLflow; purge caches in front after an upgrade.
@@ -113,9 +105,9 @@ def test_no_script_of_the_page_is_missing(probe, assets, is_full_depth, note):
     paths = assets[0][FETCHED:]
     if not paths:
         raise OutOfScope(Lack.PAGE, f"{MANIFEST} lists no scripts")
-    answers = ask_each(probe, "HEAD", paths if is_full_depth else paths[:HEADS], HEAD_SECONDS)
+    answers = ask_each(probe, "HEAD", paths, HEAD_SECONDS)
     if len(answers) < len(paths):
-        note(f"{len(answers)} of {len(paths)} scripts were asked for, chosen by chance; --depth full asks for more")
+        note(f"{len(answers)} of {len(paths)} scripts were asked for in {HEAD_SECONDS} s, chosen by chance")
     if all(answer.status_code in NO_HEAD for _, answer in answers):
         raise OutOfScope(Lack.PAGE, "HEAD is not answered here: most scripts of the page were not asked for")
     refuse_faults("HEAD of the page's scripts", itertools.starmap(find_fault, answers), len(answers))
