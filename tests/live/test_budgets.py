@@ -26,7 +26,7 @@ def test_max_runs_is_kept(real_stack, tmp_path):
     assert operator.journals == []
 
 
-@pytest.mark.parametrize("size", [1_500_000, 4_000_000])
+@pytest.mark.parametrize("size", [1_500_000, 16_000_000])
 def test_max_bytes_is_kept(real_stack, tmp_path, size):
     with counted(real_stack, tmp_path) as (operator, server, store):
         code = operator.run(FILES, "-k", "comes_back", "--max-bytes", str(size), "-n", "2")
