@@ -3,10 +3,13 @@
 import pytest
 
 from fixtures.clients.guarded_routes import ROUTES_OF_PERMISSIONS, GuardedObjects, RouteDeed
-from fixtures.clients.rest import REST_API
+from fixtures.clients.mlflow_errors import is_permission_denied
+from fixtures.clients.rest import ARTIFACT_API, REST_API
+from fixtures.clients.routes import describe_answer
 from fixtures.clients.spans import make_span_body, make_trace_id, post_spans
-from fixtures.core.outcomes import CauseId, NotProven, expect_that, shorten_text
-from fixtures.core.uris import proxied_path
+from fixtures.clients.users import GRANT_FIELDS
+from fixtures.core.outcomes import CauseId, Lack, NotProven, OutOfScope, Symptom, expect_that, shorten_text
+from fixtures.core.uris import is_proxied, proxied_path
 from fixtures.preflight.canary import require_field
 
 
@@ -35,32 +38,28 @@ def make_guarded(probe, admin, unique, make_experiment):
         if answer.status_code == 200:
             logged = require_field(answer.json(), "model", "info", "model_id")
         for user, level in levels.items():
-            grant(admin, user, experiment, name, level)
+            grant(admin, user, level, "experiment", experiment)
+            grant(admin, user, level, "registered_model", name)
         return GuardedObjects(name, experiment, run, root, f"tr-{trace}" if traced else "", logged)
 
     return make
 
 
-def grant(admin, user, experiment, model, level):
-    """Give the user this permission on an experiment and a model, by the API of this MLflow version."""
+def grant(admin, user, level, kind, key):
+    """Give the user this permission on an experiment or a registered model, by the API of this MLflow version."""
     words = (level, "NO_PERMISSIONS") if level == "DENY" else (level,)  # older versions know no DENY
-    for kind, key, field in (("experiment", experiment, "experiment_id"), ("registered_model", model, "name")):
-        family = f"{kind.replace('_', '-')}s"  # they have a route for each kind, too
-        ways = {
-            "/api/3.0/mlflow/users/permissions/grant": {"resource_type": kind, "resource_id": key},
-            f"{REST_API}/{family}/permissions/create": {field: key},
-        }
-        asked = (
-            (path, {**body, "username": user, "permission": word}) for word in words for path, body in ways.items()
-        )
-        answers = []
-        for path, body in asked:
-            answers.append(admin.post(path, json=body))
-            if answers[-1].status_code == 200:
-                break
-        else:
-            seen = "; ".join(f"{answer.status_code} {shorten_text(answer.text, 80)}" for answer in answers)
-            raise NotProven(f"permission {level} on {kind} {key} is not granted to a user of ours: {seen}")
+    ways = {  # they have a route for each kind, too
+        "/api/3.0/mlflow/users/permissions/grant": {"resource_type": kind, "resource_id": key},
+        f"{REST_API}/{kind.replace('_', '-')}s/permissions/create": {GRANT_FIELDS[kind]: key},
+    }
+    asked = ((path, {**body, "username": user, "permission": word}) for word in words for path, body in ways.items())
+    answers = []
+    for path, body in asked:
+        answers.append(admin.post(path, json=body))
+        if answers[-1].status_code == 200:
+            return
+    seen = "; ".join(f"{answer.status_code} {shorten_text(answer.text, 80)}" for answer in answers)
+    raise NotProven(f"permission {level} on {kind} {key} is not granted to a user of ours: {seen}")
 
 
 @pytest.fixture
@@ -144,3 +143,25 @@ def test_a_manager_may_delete(prepare):
     """
     found = ask_each(*prepare("manager", "MANAGE"), RouteDeed.WRITE, RouteDeed.DELETE, once=True)
     judge("routes as a user with MANAGE", found, {RouteDeed.WRITE: True, RouteDeed.DELETE: True})
+
+
+@pytest.mark.known_issue("R08")
+def test_an_editor_stores_files_at_any_location(stack, probe, admin, unique, make_member, make_run, run_roots):
+    """A team whose experiment has an artifact location of its own must be able to log models there, not only metrics.
+
+    Remedy: make experiments without artifact_location. MLflow's basic auth knows the experiment of a file only if the
+    file's path begins with the experiment's id.
+    """
+    if not is_proxied(stack.artifact_root):
+        raise OutOfScope(Lack.PROXIED_ARTIFACTS, f"clients keep artifacts in {stack.artifact_root} themselves")
+    editor, name = make_member("located"), unique("located")
+    location = f"mlflow-artifacts:/{name}"
+    made = probe.call("experiments/create", {"name": name, "artifact_location": location})
+    experiment = str(require_field(made, "experiment_id"))
+    grant(admin, editor.access.username, "EDIT", "experiment", experiment)
+    root = proxied_path(run_roots[make_run(experiment)])
+    answer = editor.put(f"{ARTIFACT_API}/{root}/{name}.txt", data=name.encode())
+    denied = answer.status_code == 403 and is_permission_denied(answer.text)
+    symptom = Symptom.OWN_LOCATION_REFUSED if denied else None
+    what = f"a file of a user with EDIT, in experiment {experiment} at {location}"
+    expect_that(answer.status_code == 200, what, "stored", describe_answer(answer), symptom=symptom)

@@ -109,7 +109,8 @@ class Operator:
             "AWS_SECRET_ACCESS_KEY": where.secret_key,
             "TMPDIR": str(self.temporary),
         }
-        return argv, clean_environment() | secret, ROOT, self.folder / "output"
+        env = clean_environment() | secret | self.stack.access.environment()
+        return argv, env, ROOT, self.folder / "output"
 
     @property
     def said(self) -> str:

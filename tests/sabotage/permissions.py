@@ -12,12 +12,13 @@ from fixtures.clients.rest import RestClient
 from fixtures.config.access import Access
 from tests.sabotage.harness import Aim, Sabotage, Target, raid
 from tests.sabotage.lies import only
-from tests.sabotage.rules import Request, Rule, answer, at, edit, every_nth
+from tests.sabotage.rules import Request, Rule, answer, at, edit, edit_json, every_nth
 from tests.support.stacks import another_server
 
 ADMIN, USER, PASSWORD = "boss", "ann", "secret-of-both-of-them"
 STORES = "security/test_user_stores.py::test"
 PERMISSION = "security/test_permissions.py::test_a"
+DEFAULT = "security/test_default_permission.py::test_the_declared_user_manages_nothing_by_default"
 CONFIG = """[mlflow]
 default_permission = NO_PERMISSIONS
 database_uri = sqlite:///{folder}/users.db
@@ -40,6 +41,10 @@ def is_new(request: Request) -> bool:
 def become_admin(request: Request) -> None:
     del request.headers["Authorization"]
     request.headers["Authorization"] = encode_basic(ADMIN)
+
+
+def give_all(answer: dict[str, object]) -> None:
+    answer["permission"] = "MANAGE"
 
 
 @contextmanager
@@ -89,6 +94,16 @@ RAIDS = (
             "it refuses to delete versions",
             {f"{PERMISSION}_manager_may_delete": "contrary: DELETE .*model-versions/delete"},
             lambda: [Rule("refuses", at("/model-versions/delete$"), answer(403, "Permission denied"))],
+        ),
+        Sabotage(
+            "it keeps files at a location of an experiment's own from everybody",
+            {f"{PERMISSION}n_editor_stores_files_at_any_location": "a file of a user with EDIT.*expected stored.*403"},
+            lambda: [Rule("files", at("/artifacts/rdy-", "PUT"), answer(403, "no such folder for you"))],
+        ),
+        Sabotage(
+            "MANAGE for everybody on everything",
+            {DEFAULT: "user ann may do with an experiment that nobody has: expected less than MANAGE, seen MANAGE"},
+            lambda: [Rule("default", at("/users/permissions/get$", "GET"), edit_json(response=give_all))],
         ),
         Sabotage(
             "replicas with users and keys of their own",

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fixtures.backends import embedded
+from fixtures.backends import basic_auth, embedded
 from fixtures.backends.private import open_private_start
 from fixtures.backends.site import Site, open_site
 from fixtures.backends.venvs import provide_python
+from fixtures.config.access import Access
 from fixtures.core.waiting import wait_for
 from fixtures.stack import Stack
 from fixtures.verdict.known_issues import KnownIssue
@@ -32,6 +33,8 @@ SLOW = {
 }
 # What only the first requests after a start see.
 FRESH = {"F11-first"}
+# What only users of MLflow's own sign-in see.
+SIGNED_IN = {"R08"}
 
 
 @dataclass
@@ -39,15 +42,16 @@ class Servers:
     """One server at a time, the last that was asked for, so that tests in the order of versions share it."""
 
     site: Site
-    key: tuple[str, bool] | None = None
+    key: tuple[str, bool, bool] | None = None
     stack: Stack | None = None
     left: ExitStack = field(default_factory=ExitStack)
 
-    def of(self, version: str, coarse: bool = False) -> Stack:
-        """The server of this version; with a `coarse` clock where races need it."""
-        if (version, coarse) != self.key:
+    def of(self, version: str, coarse: bool = False, basic: bool = False) -> Stack:
+        """The server of this version; with a `coarse` clock where races need it, and with a sign-in if `basic`."""
+        if (version, coarse, basic) != self.key:
             self.left.close()
-            self.stack, self.key = self.left.enter_context(server_of(version, self.site, coarse)), (version, coarse)
+            self.stack = self.left.enter_context(server_of(version, self.site, coarse, basic))
+            self.key = version, coarse, basic
         return self.stack
 
     @contextmanager
@@ -55,7 +59,8 @@ class Servers:
         """The server of this version, under what gives the entry's race time."""
         if entry.id in FRESH:
             self.key = None
-        stack, slow = self.of(version, entry.id in COARSE), SLOW.get(entry.id, {"sql": (), "mend": ()})
+        stack = self.of(version, entry.id in COARSE, entry.id in SIGNED_IN)
+        slow = SLOW.get(entry.id, {"sql": (), "mend": ()})
         self.execute(version, slow["sql"])
         try:
             yield stack
@@ -81,22 +86,25 @@ def database_of(version: str) -> str:
 
 
 @contextmanager
-def server_of(version: str, site: Site, coarse: bool) -> Iterator[Stack]:
-    """An `mlflow server` of this version on a new database, set up as our own stacks are."""
+def server_of(version: str, site: Site, coarse: bool, basic: bool) -> Iterator[Stack]:
+    """An `mlflow server` of this version on a new database, set up as our own stacks are; whoever asks is the admin."""
     python, begin, name = provide_python(version), site.start, database_of(version)
-    site.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-    site.execute("CREATE DATABASE {}", name)
+    for database in (name, *([basic_auth.AUTH_DATABASE] if basic else [])):
+        site.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
+        site.execute("CREATE DATABASE {}", database)
     s3, port = replace(site.s3, prefix=name), begin.ports.take()
     given = embedded.server_variables(port, site.uri(name), s3, plain=False, python=python)
     if coarse:
         (clock := begin.home / "clock").mkdir(exist_ok=True)
         (clock / "sitecustomize.py").write_text(COARSE_CLOCK)
         given["PYTHONPATH"] = str(clock)
-    child = embedded.start_server(begin.home, port, given, name=name, python=python)
+    more, password = basic_auth.auth_variables(begin.home, site.uri(name)) if basic else ({}, "")
+    child = embedded.start_server(begin.home, port, given | more, basic, name=name, python=python)
     begin.children.append(child)
     try:
         wait_for(f"MLflow {version}", lambda: embedded.ask_health(port), 180, ended=child.ended, log=child.log)
-        yield Stack("external", False, f"http://127.0.0.1:{port}", db_uri=site.uri(name), s3=s3)
+        access = basic_auth.find_admin(password, basic) or Access()
+        yield Stack("external", False, f"http://127.0.0.1:{port}", access=access, db_uri=site.uri(name), s3=s3)
     finally:
         os.killpg(child.popen.pid, signal.SIGKILL)
         child.popen.wait(20)
