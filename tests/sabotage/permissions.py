@@ -98,7 +98,9 @@ RAIDS = (
         Sabotage(
             "it keeps files at a location of an experiment's own from everybody",
             {f"{PERMISSION}n_editor_stores_files_at_any_location": "a file of a user with EDIT.*expected stored.*403"},
-            lambda: [Rule("files", at("/artifacts/rdy-", "PUT"), answer(403, "no such folder for you"))],
+            lambda: [
+                Rule("files", at("mlflow-artifacts/artifacts/rdy-", "PUT"), answer(403, "no such folder for you"))
+            ],
         ),
         Sabotage(
             "MANAGE for everybody on everything",

@@ -99,6 +99,8 @@ def server_of(version: str, site: Site, coarse: bool, basic: bool) -> Iterator[S
         (clock / "sitecustomize.py").write_text(COARSE_CLOCK)
         given["PYTHONPATH"] = str(clock)
     more, password = basic_auth.auth_variables(begin.home, site.uri(name)) if basic else ({}, "")
+    if basic:
+        basic_auth.make_user_store(begin.home, given | more, python)
     child = embedded.start_server(begin.home, port, given | more, basic, name=name, python=python)
     begin.children.append(child)
     try:
