@@ -21,6 +21,7 @@ SECONDS = {
     "tests/live/test_odd_servers.py": 12,
     "tests/live/test_odd_stores.py": 12,
     "tests/live/test_pooler.py": 12,
+    "tests/live/test_shared_host.py": 40,
     "tests/live/test_user_stores.py": 25,
     "tests/lifecycle/test_action.py": 6,
     "tests/lifecycle/test_targets.py": 7,
