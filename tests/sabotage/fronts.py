@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
@@ -32,22 +34,30 @@ def without_type(response: Response) -> None:
 
 
 def keep_connections(uri: str) -> Action:
-    """Forward on connections that are kept and never looked at: one that the server has closed brings a 502."""
-    pool: list[HTTPConnection] = []
-    parts = urlsplit(uri)
+    """Forward on 20 connections in turn that are kept and never looked at: one that the server has closed brings a 502.
 
-    def act(request: Request, forward: Forward) -> Response:
-        link = pool.pop() if pool else HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    Each is made anew after that, with the same request, so that it is idle again when its turn comes.
+    """
+    parts = urlsplit(uri)
+    links = [HTTPConnection(parts.hostname or "", parts.port, timeout=30) for _ in range(20)]
+    locks, turns = [threading.Lock() for _ in links], itertools.count()
+
+    def send(link: HTTPConnection, request: Request) -> Response:
         made = {*HOP_BY_HOP, "host", "content-length"}
         headers = {name: value for name, value in request.headers.items() if name.lower() not in made}
-        try:
-            link.request(request.method, request.target, request.body, headers)
-            answered = link.getresponse()
-            response = Response(answered.status, answered.headers, answered.read())
-        except (OSError, HTTPException) as error:
-            link.close()
-            return bad_gateway(error)
-        pool.append(link)
+        link.request(request.method, request.target, request.body, headers)
+        answered = link.getresponse()
+        return Response(answered.status, answered.headers, answered.read())
+
+    def act(request: Request, forward: Forward) -> Response:
+        turn = next(turns) % len(links)
+        with locks[turn]:
+            try:
+                response = send(links[turn], request)
+            except (OSError, HTTPException) as error:
+                links[turn].close()
+                send(links[turn], request)
+                return bad_gateway(error)
         response.untouched = True
         return response
 
