@@ -62,11 +62,11 @@ def admin(stack, pytestconfig):
 
 @pytest.fixture(scope="session")
 def count_answers():
-    """count_answers(ask, read) -> how often each answer came on twelve connections, as `read` says it."""
+    """count_answers(ask, read) -> how often each answer came on twelve connections, as `read` says it; in order."""
 
     def count(ask, read):
         with ThreadPoolExecutor(4) as pool:
-            return dict(Counter(pool.map(lambda _: read(ask()), range(12))))
+            return dict(sorted(Counter(pool.map(lambda _: read(ask()), range(12))).items()))
 
     return count
 
