@@ -32,6 +32,10 @@ ready: $(STAMP) ## may this server go live? the readiness suites on the default 
 bench: $(STAMP) ## figures on demand, alone on the machine: make bench ARGS="--baseline FILE" (docs/benchmark.md)
 	@$(RUN) -m pytest $(EARLY) suites/benchmark $(ARGS)
 
+.PHONY: durability
+durability: $(STAMP) ## break a stack of our own under traffic: what is lost, how soon it recovers (docs/durability.md)
+	@$(RUN) -m pytest $(EARLY) suites/durability $(ARGS)
+
 test: $(STAMP) $(LOCUST) ## the project's own tests, sabotage included, but for a few slow ones
 	@$(RUN) -m pytest tests -n $(TEST_WORKERS) --dist worksteal -m "not slow" $(ARGS)
 

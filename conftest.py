@@ -19,6 +19,7 @@ pytest_plugins = (
     "fixtures.bench.measure",
     "fixtures.bench.extra_server",
     "fixtures.bench.growth",
+    "fixtures.drills.plugin",
     "fixtures.report.waiver_files",
     "fixtures.report.plugin",
 )

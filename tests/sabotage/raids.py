@@ -9,6 +9,7 @@ from tests.sabotage import (
     client_edges,
     client_runs,
     client_search,
+    durability,
     fleet,
     foreign_pages,
     fronts,
@@ -52,6 +53,7 @@ MODULES = (
     foreign_pages,
     permissions,
     benchmark,
+    durability,
 )
 RAIDS = tuple(raid for module in MODULES for raid in module.RAIDS)
 # Check -> the sabotages that it was shown to catch.

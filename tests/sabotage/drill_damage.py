@@ -1,0 +1,74 @@
+"""pytest -p tests.sabotage.drill_damage --drill-damage WORDS: what a drill's fault does besides, on the private stack.
+
+The drill starts its stack itself, so that nobody else can reach it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+
+from fixtures.drills import traffic
+from fixtures.drills.drill_stack import SERVER, DrillStack
+from fixtures.drills.traffic import DrillTraffic
+from fixtures.load.history import History, MeantRow
+
+# Each of the runs whose batches were all acknowledged before the fault; {} is the list of them.
+STATEMENTS = {
+    "loses": "DELETE FROM metrics WHERE step = 0 AND run_uuid IN ({0}, {1}, {2})",
+    "changes": "UPDATE metrics SET value = value + 1 WHERE step = 1 AND run_uuid = {0}",
+    "doubles": "INSERT INTO runs SELECT (jsonb_populate_record(r, jsonb_build_object('run_uuid', md5(r.run_uuid)))).* "
+    "FROM runs r WHERE name = {name} || '-new-0'",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--drill-damage", default="", help="words of tests/sabotage/drill_damage.py, parted by commas")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    words = config.getoption("--drill-damage").split(",")
+    damages = [STATEMENTS[word] for word in words if word in STATEMENTS]
+    read_stored = DrillTraffic.read_stored
+
+    def read_damaged(self: DrillTraffic, db_uri: str) -> list[MeantRow]:
+        values = {str(n): run for n, run in enumerate(self.runs)} | {"name": self.name}
+        with closing(psycopg2.connect(re.sub(r"^postgresql\+\w+", "postgresql", db_uri))) as link:
+            link.autocommit = True
+            for statement in damages:
+                named = re.sub(r"\{(\w+)\}", r"%(\1)s", statement)
+                with link.cursor() as cursor:
+                    cursor.execute(named, values)
+        return read_stored(self, db_uri)
+
+    DrillTraffic.read_stored = read_damaged  # type: ignore[method-assign]
+    if "stays-down" in words:
+        traffic.drive_through = stay_down  # type: ignore[assignment]
+        traffic.GIVE_UP_SECONDS = 2.0
+    if "blames" in words:
+        traffic.drive_load = blame_clients  # type: ignore[assignment]
+
+
+drive_through, drive_load = traffic.drive_through, traffic.drive_load
+
+
+def stay_down(drill: DrillStack, sent: DrillTraffic, fault: Callable[[], None], *more: Any) -> traffic.DrillOutcome:
+    """The server dies of the fault, and nobody but its operator starts it again."""
+
+    def die() -> None:
+        fault()
+        drill.parts[SERVER].kill()
+
+    return drive_through(drill, sent, die, *more)
+
+
+def blame_clients(*arguments: Any, **options: Any) -> History:
+    """Something between server and clients makes a 400 of each 503."""
+    history = drive_load(*arguments, **options)
+    told = tuple(o._replace(status=400) if o.status == 503 else o for o in history.operations)
+    return History(told, history.offered)
