@@ -1,5 +1,6 @@
 """The judges of drills on plain data, and the proxy between two parts on an echo."""
 
+import contextlib
 import socket
 import socketserver
 import threading
@@ -88,8 +89,9 @@ def test_recovery_is_measured_from_the_end_of_the_fault():
 
 class Echo(socketserver.BaseRequestHandler):
     def handle(self):
-        while data := self.request.recv(1000):
-            self.request.sendall(data)
+        with contextlib.suppress(ConnectionError):
+            while data := self.request.recv(1000):
+                self.request.sendall(data)
 
 
 @pytest.fixture
