@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections import Counter
 
 from tests.sabotage.harness import Sabotage, raid
 from tests.sabotage.lies import after, api, artifacts, asked, has, larger_than, lie, only
-from tests.sabotage.rules import Request, Response, answer, at, delay, edit
+from tests.sabotage.rules import Forward, Request, Response, Rule, answer, at, delay, edit
 
 COUNTS = itertools.count(1000, 3)
 HELP = "# HELP mlflow_http_request_total Requests\n# TYPE mlflow_http_request_total counter\n"
@@ -39,6 +40,22 @@ class LastVersions:
         with self.lock:
             self.made[name] += 1
             return "many-" in name and self.made[name] > 21
+
+
+class SlowDownloads:
+    """Small files come back 20 times as slowly as they went."""
+
+    def __init__(self) -> None:
+        self.up = 0.0
+
+    def __call__(self, request: Request, forward: Forward) -> Response:
+        begun = time.monotonic()
+        response = forward(request)
+        if request.method == "PUT":
+            self.up = max(self.up, time.monotonic() - begun)
+        else:
+            time.sleep(0.5 + 20 * self.up)
+        return response
 
 
 def is_one_point(request: Request) -> bool:
@@ -79,6 +96,19 @@ RAIDS = (
         ),
         beside="health/test_prometheus.py::test_exposed_metrics_count_requests "
         "client/test_values.py::test_text_is_stored_as_it_was_sent",
+        options="--largest-file 4MB",
+    ),
+    raid(
+        "downloads line by line",
+        Sabotage(
+            "small files come back slowly",
+            {
+                "client/test_sizes.py::test_the_largest_file_is_stored": "downloads through the server.*at least 5 MB/s"
+                ".*1.0 MB, .*3.1 MB, .*MLflow 3.8"
+            },
+            lambda: [Rule("slow", artifacts("GET", "PUT", path="/small/"), SlowDownloads())],
+        ),
+        beside="client/test_cost_growth.py::test_a_new_version_costs_the_same_for_a_model_of_many",
         options="--largest-file 4MB",
     ),
 )
