@@ -42,7 +42,7 @@ def knock(stranger):
     return ask
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def admin(stack, pytestconfig):
     """A probe as an admin of MLflow's basic auth, who may make users."""
     if stack.admin is None and stack.sign_in is not SignIn.BASIC_AUTH:

@@ -1,25 +1,36 @@
 """Who may read, write and delete what under MLflow's basic auth, with users and objects of ours (F63)."""
 
+import dataclasses
+
 import pytest
 
+from fixtures.clients.guarded_extras import EXTRA_OBJECTS, EXTRA_ROUTES
 from fixtures.clients.guarded_routes import ROUTES_OF_PERMISSIONS, GuardedObjects, RouteDeed
 from fixtures.clients.mlflow_errors import is_permission_denied
 from fixtures.clients.rest import ARTIFACT_API, REST_API
+from fixtures.clients.routes import read_json_path
 from fixtures.clients.spans import make_span_body, make_trace_id, post_spans
 from fixtures.clients.users import GRANT_FIELDS
 from fixtures.core.outcomes import CauseId, Lack, NotProven, OutOfScope, Symptom, expect_that, shorten_text
 from fixtures.core.uris import is_proxied, proxied_path
 from fixtures.preflight.canary import require_field
 
+ADMIN_ROUTE = f"{REST_API}/users/update-admin"
+OF_EXPERIMENTS = ("dataset", "schema")  # further objects on which an experiment's permissions hold
+
 
 @pytest.fixture(scope="module")
 def make_guarded(probe, admin, unique, make_experiment):
-    """make_guarded(user=level, ...) -> objects of ours on which these users have these permissions."""
+    """make_guarded(user, level) -> objects of ours on which this user has this permission.
 
-    def make(**levels):
+    Objects of the kinds `extras` (guarded_extras.py) are among them, as far as the server has such.
+    """
+
+    def make(user, level, extras=()):
         name = unique("guarded")
         experiment = make_experiment(name)
         body = {"experiment_id": experiment, "run_name": name, "start_time": 1}
+        body["tags"] = [{"key": "guarded", "value": name}]
         info = require_field(probe.call("runs/create", body), "run", "info")
         run, source = require_field(info, "run_id"), require_field(info, "artifact_uri")
         probe.call("runs/log-metric", {"run_id": run, "key": name, "value": 1.0, "timestamp": 1, "step": 0})
@@ -36,22 +47,40 @@ def make_guarded(probe, admin, unique, make_experiment):
         answer = probe.post(f"{REST_API}/logged-models", json={"experiment_id": experiment, "name": name})
         if answer.status_code == 200:
             logged = require_field(answer.json(), "model", "info", "model_id")
-        for user, level in levels.items():
+        if level:
             grant(admin, user, level, "experiment", experiment)
             grant(admin, user, level, "registered_model", name)
-        return GuardedObjects(name, experiment, run, root, f"tr-{trace}" if traced else "", logged)
+        objects = GuardedObjects(name, experiment, run, root, f"tr-{trace}" if traced else "", logged)
+        return dataclasses.replace(objects, more=make_extras(probe, objects, extras))
 
     return make
+
+
+def make_extras(probe, objects, kinds):
+    """{kind: id} of further objects that are guarded, as far as they can be made here."""
+    more = {}
+    for extra in EXTRA_OBJECTS:
+        objects = dataclasses.replace(objects, more=more)
+        if extra.kind in kinds:
+            answer = probe.post(objects.fill(extra.path), json=objects.fill(extra.body))
+            if answer.status_code == 200:
+                more[extra.kind] = str(read_json_path(answer.json(), extra.where))
+    return more
+
+
+def describe_grant(kind, key):
+    """{route: fields that say for what a permission is granted}; older versions have a route for each kind."""
+    return {
+        "/api/3.0/mlflow/users/permissions/grant": {"resource_type": kind, "resource_id": key},
+        f"{REST_API}/{kind.replace('_', '-')}s/permissions/create": {GRANT_FIELDS[kind]: key},
+    }
 
 
 def grant(admin, user, level, kind, key):
     """Give the user this permission on an experiment or a registered model, by the API of this MLflow version."""
     words = (level, "NO_PERMISSIONS") if level == "DENY" else (level,)  # older versions know no DENY
-    ways = {  # they have a route for each kind, too
-        "/api/3.0/mlflow/users/permissions/grant": {"resource_type": kind, "resource_id": key},
-        f"{REST_API}/{kind.replace('_', '-')}s/permissions/create": {GRANT_FIELDS[kind]: key},
-    }
-    asked = ((path, {**body, "username": user, "permission": word}) for word in words for path, body in ways.items())
+    ways = describe_grant(kind, key).items()
+    asked = ((path, {**body, "username": user, "permission": word}) for word in words for path, body in ways)
     answers = []
     for path, body in asked:
         answers.append(admin.post(path, json=body))
@@ -65,16 +94,17 @@ def grant(admin, user, level, kind, key):
 def prepare(make_member, make_guarded):
     """prepare(word, level) -> (a new user of ours, objects on which the user has that permission, if any)."""
 
-    def make(word, level):
+    def make(word, level, extras=()):
         member = make_member(word)
-        return member, make_guarded(**({member.access.username: level} if level else {}))
+        return member, make_guarded(member.access.username, level, extras)
 
     return make
 
 
 def ask_each(member, objects, *deeds, once=False):
     """{route: whether it was granted} for the routes of these deeds, or for the first of each family."""
-    fit = [route for route in ROUTES_OF_PERMISSIONS if route.deed in deeds and route.fits(objects)]
+    routes = (*ROUTES_OF_PERMISSIONS, *(route for route in EXTRA_ROUTES if route.needs or not once))
+    fit = [route for route in routes if route.deed in deeds and route.fits(objects)]
     firsts = {(route.family, route.deed): route for route in reversed(fit)}
     found = {}
     for route in fit if not once else reversed(firsts.values()):
@@ -96,7 +126,7 @@ def test_a_reader_reads_and_does_not_write(prepare):
 
     Remedy: upgrade MLflow; if a plug-in asks for the sign-in, correct its rules for the routes named.
     """
-    found = ask_each(*prepare("reader", "READ"), *RouteDeed, once=True)
+    found = ask_each(*prepare("reader", "READ", OF_EXPERIMENTS), *RouteDeed, once=True)
     judge("routes as a user with READ", found, {RouteDeed.READ: True, RouteDeed.WRITE: False, RouteDeed.DELETE: False})
 
 
@@ -115,8 +145,25 @@ def test_a_user_without_permission_gets_nothing(prepare):
     Remedy: upgrade MLflow: older versions leave routes out (CVE-2025-14297, CVE-2025-15381, CVE-2026-2651); if a
     plug-in asks for the sign-in, correct its rules for the routes named.
     """
-    found = ask_each(*prepare("denied", "DENY"), *RouteDeed)
+    found = ask_each(*prepare("denied", "DENY", [extra.kind for extra in EXTRA_OBJECTS]), *RouteDeed)
     judge(f"{len(found)} routes as a user without permission", found, dict.fromkeys(RouteDeed, False))
+
+
+def test_a_user_gives_themselves_no_rights(make_member, make_experiment):
+    """Whoever can make themselves an admin, or give themselves a permission, has all that is on the server.
+
+    Remedy: upgrade MLflow; if a plug-in asks for the sign-in, correct its rules for the routes named.
+    """
+    member, experiment = make_member("climber"), make_experiment()
+    name = member.access.username
+    asked = {
+        "PATCH users/update-admin": member.request("PATCH", ADMIN_ROUTE, json={"username": name, "is_admin": True})
+    }
+    for path, body in describe_grant("experiment", experiment).items():
+        asked[f"POST {path}"] = member.post(path, json={**body, "username": name, "permission": "MANAGE"})
+    given = [route for route, answer in asked.items() if answer.status_code == 200]
+    what, cause = "rights that a user asks for themselves", CauseId.SIGN_IN_PERMISSIONS
+    expect_that(not given, what, "refused", f"given by {', '.join(given)}", cause=cause, cases=given)
 
 
 def test_a_newcomer_deletes_nothing_of_others(prepare, note):
@@ -140,7 +187,7 @@ def test_a_manager_may_delete(prepare):
 
     Remedy: look for a plug-in or proxy that refuses the routes named.
     """
-    found = ask_each(*prepare("manager", "MANAGE"), RouteDeed.WRITE, RouteDeed.DELETE, once=True)
+    found = ask_each(*prepare("manager", "MANAGE", OF_EXPERIMENTS), RouteDeed.WRITE, RouteDeed.DELETE, once=True)
     judge("routes as a user with MANAGE", found, {RouteDeed.WRITE: True, RouteDeed.DELETE: True})
 
 

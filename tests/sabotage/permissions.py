@@ -74,12 +74,15 @@ RAIDS = (
     raid(
         "users who may do what their permissions do not say",
         Sabotage(
-            "a front writes tags of runs as the admin",
+            "a front writes tags of runs, and reads data sets, as the admin",
             {
                 f"{PERMISSION}_reader_reads_and_does_not_write": "contrary: POST .*runs/set-tag",
-                f"{PERMISSION}_user_without_permission_gets_nothing": "routes as a user without.*runs/set-tag",
+                f"{PERMISSION}_user_without_permission_gets_nothing": "routes as a user without.*runs/set-tag.*datasets/",
             },
-            lambda: [Rule("tags", at("/runs/set-tag$"), edit(become_admin))],
+            lambda: [
+                Rule("tags", at("/runs/set-tag$"), edit(become_admin)),
+                Rule("data sets", at("/datasets/d-[^/]+$", "GET"), edit(become_admin)),
+            ],
             breaks=ask_for_users,
         ),
         Sabotage(
@@ -89,6 +92,11 @@ RAIDS = (
                 f"{PERMISSION}_newcomer_deletes_nothing_of_others": "contrary: POST .*runs/delete",
             },
             lambda: [Rule("deletes", at("/runs/delete$"), edit(become_admin))],
+        ),
+        Sabotage(
+            "it makes admins as the admin",
+            {f"{PERMISSION}_user_gives_themselves_no_rights": "seen given by PATCH users/update-admin"},
+            lambda: [Rule("admins", at("/users/update-admin$"), edit(become_admin))],
         ),
         Sabotage(
             "it refuses to delete versions",
