@@ -77,7 +77,7 @@ RAIDS = (
             "a front writes tags of runs, and reads data sets, as the admin",
             {
                 f"{PERMISSION}_reader_reads_and_does_not_write": "contrary: POST .*runs/set-tag",
-                f"{PERMISSION}_user_without_permission_gets_nothing": "routes as a user without.*runs/set-tag.*datasets/",
+                f"{PERMISSION}_user_without_permission_gets_nothing": "user without.*runs/set-tag.*datasets/",
             },
             lambda: [
                 Rule("tags", at("/runs/set-tag$"), edit(become_admin)),
