@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import tempfile
+from importlib.metadata import version
 from urllib.parse import urlsplit
 
 
@@ -49,6 +50,8 @@ def choose_sign_in() -> list[str]:
         sys.exit(f"MLFLOW_AUTH is {asked!r}; say none or basic")
     if missing := [name for name in needed if not os.environ.get(name)]:
         sys.exit(f"MLFLOW_AUTH=basic needs {' and '.join(missing)}")
+    if tuple(map(int, version("mlflow").split(".")[:2])) < (3, 16):  # the admin's password, the table of revisions
+        sys.exit(f"MLFLOW_AUTH=basic needs an image of MLflow 3.16 or newer; this one has {version('mlflow')}")
     given = {
         "default_permission": os.environ.get("MLFLOW_AUTH_DEFAULT_PERMISSION") or "NO_PERMISSIONS",
         "database_uri": os.environ["MLFLOW_BACKEND_STORE_URI"].replace("%", "%%"),

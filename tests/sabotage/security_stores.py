@@ -62,6 +62,22 @@ def store_for_everybody(target: Target, aim: Aim) -> Iterator[None]:
 
 
 @contextmanager
+def console_for_others(target: Target, aim: Aim) -> Iterator[None]:
+    """The store knows strangers, and sends browsers to a console that others reach."""
+    bucket = target.stack.s3
+    assert bucket
+    console = {"Location": aim.mlflow_uri}
+    shown = only(lambda request: "html" in request.headers.get("Accept", ""), answer(307, headers=console))
+    aim.store_rules.append(Rule("console", at("^/$", "GET"), shown))
+    stranger = "-user anonymous -actions List"
+    with ExitStack() as left, open_to_others(aim.mlflow_uri):
+        left.callback(configure_store, target.begin, f"{stranger} -delete", bucket)
+        configure_store(target.begin, stranger, bucket)
+        await_listing(open_s3_client(bucket, signed=False), bucket)
+        yield
+
+
+@contextmanager
 def bucket_of_others(target: Target, aim: Aim) -> Iterator[None]:
     """The keys open every bucket of the store, that of another team, too."""
     assert target.stack.s3
@@ -149,6 +165,15 @@ RAIDS = (
         ),
         beside="""health/test_object_store.py::test_listing_names_every_object_once
             health/test_database_login.py::test_server_role_may_write_every_table""",
+    ),
+    raid(
+        "a store whose console is open",
+        Sabotage(
+            "the store leads to a console that others reach",
+            {f"{STORES}_bucket_is_closed_to_strangers": "open to list.*the store's console is open to others at"},
+            breaks=console_for_others,
+        ),
+        beside="health/test_object_store.py::test_listing_names_every_object_once",
     ),
     raid(
         "the password that it came with",

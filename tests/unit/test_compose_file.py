@@ -118,6 +118,14 @@ def test_setup_writes_keys_that_nobody_knows(tmp_path):
     assert all(len(made[0][name]) >= 20 and made[0][name] not in TEMPLATES[".env.mlflow.local"] for name in secret)
 
 
+def test_a_sign_in_on_an_older_mlflow_is_refused_in_a_line(tmp_path):
+    (old := tmp_path / "mlflow-3.15.2.dist-info").mkdir()
+    (old / "METADATA").write_text("Name: mlflow\nVersion: 3.15.2\n")
+    said = serve(tmp_path, PYTHONPATH=str(tmp_path), **SIGN_IN)
+    line = "MLFLOW_AUTH=basic needs an image of MLflow 3.16 or newer; this one has 3.15.2\n"
+    assert (said.returncode, said.stderr, said.stdout) == (1, line, "")
+
+
 def serve(folder, **given):
     """docker/mlflow/serve.py in a folder with a program `mlflow` that says its options and its file of users."""
     (folder / "mlflow").write_text('#!/bin/sh\necho "$@"\ncat "$MLFLOW_AUTH_CONFIG_PATH" 2>/dev/null\n')
