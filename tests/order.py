@@ -25,6 +25,7 @@ SECONDS = {
     "tests/live/test_user_stores.py": 25,
     "tests/lifecycle/test_action.py": 6,
     "tests/lifecycle/test_targets.py": 7,
+    "tests/lifecycle/test_recovery.py": 6,
     "tests/lifecycle/test_team_checks.py": 6,
     "tests/lifecycle/test_compare_endings.py": 15,
     "tests/lifecycle/test_endings.py": 9,

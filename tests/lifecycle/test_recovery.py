@@ -3,19 +3,17 @@
 import contextlib
 import dataclasses
 import json
-import os
 import resource
 import secrets
+import shutil
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
-import psycopg2
 import pytest
-from botocore.exceptions import ClientError
 
+from fixtures.backends.postgres import find_postgres_programs
 from fixtures.clients.rest import RestClient
 from fixtures.clients.s3 import open_s3_client
 from fixtures.core.files import ROOT
@@ -23,80 +21,16 @@ from fixtures.core.waiting import NotYet, wait_for
 from fixtures.tools.recovery.database import compare_tables
 from fixtures.tools.recovery.manifest import measure_file, read_backup_manifest, read_index, write_manifest
 from fixtures.tools.recovery.objects import compare_objects
+from tests.lifecycle.support import open_folder
+from tests.support.recovery import Deployment
 from tests.support.stacks import configure_store
 
 MANY = 300  # objects, so that there is time for a kill among them
 
 
-class Deployment:
-    """A stack whose database and bucket are backed up, and the program that does it."""
-
-    def __init__(self, stack, scratch):
-        self.stack, self.scratch, self.client = stack, scratch, open_s3_client(stack.s3)
-        self.bucket, self.uri = stack.s3.name, stack.db_uri.replace("+psycopg2", "")
-        self.folder = scratch / "backup"
-        self.made = []
-
-    def environ(self, **changed):
-        s3 = self.stack.s3
-        given = {
-            "READINESS_DB_URI": self.stack.db_uri,
-            "READINESS_S3_ENDPOINT": s3.endpoint,
-            "READINESS_S3_BUCKET": s3.name,
-            "AWS_ACCESS_KEY_ID": s3.access_key,
-            "AWS_SECRET_ACCESS_KEY": s3.secret_key,
-        }
-        return {"PATH": os.environ["PATH"], "HOME": str(self.scratch), "TMPDIR": str(self.scratch)} | given | changed
-
-    def begin(self, *words, **options):
-        """The program, begun; what it says goes to a pipe."""
-        changed = options.pop("env", {})
-        argv = [sys.executable, "-m", "fixtures.tools.recovery", *map(str, words)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(argv, cwd=ROOT, env=self.environ(**changed), **pipes, **options)
-
-    def run(self, *words, **options):
-        """(code, what it said, none of which is a secret)."""
-        process = self.begin(*words, **options)
-        out, _ = process.communicate(timeout=200)
-        assert not [secret for secret in self.stack.secrets if secret in out]
-        assert "Traceback" not in out, out
-        return process.returncode, out
-
-    def target(self):
-        """Words that name a database and a bucket which are not there."""
-        name = f"restored-{secrets.token_hex(4)}"
-        self.made.append(name)
-        return "--database", name, "--s3-bucket", name
-
-    def restored_uri(self, name):
-        return self.uri.rpartition("/")[0] + f"/{name}"
-
-    def databases(self):
-        return {name for (name,) in self.execute("SELECT datname FROM pg_database")}
-
-    def buckets(self):
-        return {bucket["Name"] for bucket in self.client.list_buckets()["Buckets"]}
-
-    def execute(self, statement):
-        with contextlib.closing(psycopg2.connect(self.uri)) as link:
-            link.autocommit = True
-            with link.cursor() as cursor:
-                cursor.execute(statement)
-                return cursor.fetchall() if cursor.description else []
-
-    def clear(self):
-        for name in self.made:
-            self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            with contextlib.suppress(ClientError):
-                for item in self.client.list_objects_v2(Bucket=name).get("Contents", []):
-                    self.client.delete_object(Bucket=name, Key=item["Key"])
-                self.client.delete_bucket(Bucket=name)
-
-
 @pytest.fixture(scope="module")
 def filled(own_stack):
-    """A stack with a run, a version and many small objects; a folder is kept for them."""
+    """A stack with a run, a version and many small objects."""
     stack, _ = own_stack
     rest, s3 = RestClient(stack.mlflow_uri), open_s3_client(stack.s3)
     experiment = rest.call("experiments/create", {"name": f"recovery-{secrets.token_hex(4)}"})["experiment_id"]
@@ -121,11 +55,20 @@ def deployment(filled, scratch):
     found.clear()
 
 
+@pytest.fixture(scope="module")
+def made_backup(filled):
+    """A backup that is copied for each test."""
+    with open_folder() as folder:
+        found = Deployment(filled, folder)
+        code, out = found.run("backup", found.folder)
+        assert code == 0, out
+        yield found.folder
+
+
 @pytest.fixture
-def backup(deployment):
-    """The same with a backup."""
-    code, out = deployment.run("backup", deployment.folder)
-    assert code == 0, out
+def backup(deployment, made_backup):
+    """The deployment with a backup of it."""
+    shutil.copytree(made_backup, deployment.folder)
     return deployment
 
 
@@ -171,7 +114,7 @@ def test_a_restore_that_misses_a_table_is_taken_back(backup):
     """The dump was replaced by another one, and the manifest made to fit: the rows tell."""
     dump = backup.folder / "database.dump"
     words = (f"--dbname={backup.uri}", "--format=custom", "--exclude-table=metrics", f"--file={dump}")
-    subprocess.run([find_programs() / "pg_dump", *words], check=True)
+    subprocess.run([find_postgres_programs(ROOT, None) / "bin" / "pg_dump", *words], check=True)
     manifest = read_backup_manifest(backup.folder)
     write_manifest(backup.folder, dataclasses.replace(manifest, dump=measure_file(dump)))
     before = backup.databases(), backup.buckets()
@@ -244,12 +187,6 @@ def test_a_disk_that_fills_up_leaves_nothing(deployment):
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # noqa: E731
     refused(deployment.run("backup", deployment.folder, preexec_fn=limit), 1, "")
     assert list(deployment.scratch.glob("*backup*")) == []
-
-
-def find_programs():
-    from fixtures.backends.postgres import find_postgres_programs
-
-    return find_postgres_programs(ROOT, None) / "bin"
 
 
 def leave_alone(deployment, target):
