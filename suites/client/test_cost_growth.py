@@ -8,7 +8,7 @@ from fixtures.core.outcomes import expect
 from fixtures.core.traffic import TRAFFIC
 
 PAGE, PAGES, FEWEST_PAGES = 1000, 4, 2  # points of a long history
-VERSIONS, FEWEST_VERSIONS, MODELS = 24, 8, 2
+VERSIONS, FEWEST_VERSIONS, MODELS = 16, 8, 2
 TIMES = 3
 
 

@@ -11,6 +11,7 @@ from fixtures.core.outcomes import Symptom, expect, expect_that
 METRICS = """SELECT key, value, timestamp, step FROM metrics WHERE run_uuid = %s
     ORDER BY key COLLATE "C", step, timestamp, value"""
 LATEST = 'SELECT key, value, timestamp, step FROM latest_metrics WHERE run_uuid = %s ORDER BY key COLLATE "C"'
+KEYS = 2  # of each run that is written to in turns
 LARGEST = 1.7976931348623157e308
 FLOATS = (
     0.1,
@@ -153,7 +154,8 @@ def test_the_latest_value_is_that_of_the_highest_step(probe, api, make_run, rows
     """
     run = make_run()
     sent = [(key, *p) for key, (points, _) in LATEST_RULE.items() for p in points]
-    for metrics in [sent] if batch else [[p] for p in sent]:
+    turns = [[(key, *p) for key, (points, _) in LATEST_RULE.items() for p in points[n : n + 1]] for n in range(3)]
+    for metrics in [sent] if batch else turns:
         probe.call("runs/log-batch", {"run_id": run, "metrics": [point(k.replace(",", ""), *p) for k, *p in metrics]})
     wanted = sorted((key.replace(",", ""), *latest) for key, (_, latest) in LATEST_RULE.items())
     api.agree(f"latest metrics of run {run}", api.metrics(run), wanted)
@@ -213,15 +215,15 @@ def test_values_stay_with_their_run_and_key(probe, api, mlflow_client, make_expe
     """
     experiments = [make_experiment(), make_experiment()]
     runs = [make_run(experiments[i % 2]) for i in range(4)]
-    for k in range(4):
+    for k in range(KEYS):
         for r, run in enumerate(runs):
             mlflow_client.log_metric(run, f"m{k}", r + k / 10, timestamp=k, step=r)
             body = {"params": [{"key": f"p{k}", "value": f"{r}/{k}"}], "tags": [{"key": f"t{k}", "value": f"{k}/{r}"}]}
             probe.call("runs/log-batch", {"run_id": run, **body})
     for r, run in enumerate(runs):
-        wanted, shown = [(f"m{k}", r + k / 10, k, r) for k in range(4)], api.run(run)
+        wanted, shown = [(f"m{k}", r + k / 10, k, r) for k in range(KEYS)], api.run(run)
         api.agree(f"metrics of run {run}", api.metrics(run, shown), wanted)
-        api.agree(f"params of run {run}", api.params(run, shown), [(f"p{k}", f"{r}/{k}") for k in range(4)])
-        api.agree(f"tags of run {run}", api.tags(run, shown), [(f"t{k}", f"{k}/{r}") for k in range(4)])
+        api.agree(f"params of run {run}", api.params(run, shown), [(f"p{k}", f"{r}/{k}") for k in range(KEYS)])
+        api.agree(f"tags of run {run}", api.tags(run, shown), [(f"t{k}", f"{k}/{r}") for k in range(KEYS)])
         rows(f"table metrics of run {run}", wanted, METRICS, run)
         expect(f"experiment of run {run}", shown["info"].get("experiment_id"), experiments[r % 2])

@@ -7,7 +7,8 @@ import pytest
 from fixtures.core.outcomes import expect
 
 T0 = 1_700_000_000_000
-RUNS, EXPERIMENTS = 13, 7
+RUNS, A_PAGE, EXPERIMENTS = 7, 3, 5  # each leaves one for the last page
+POINTS_A_PAGE = 300
 MANY_RUNS, DEFAULT_RUNS = 1010, 1000  # the default page of runs/search
 
 
@@ -41,9 +42,9 @@ def test_pages_list_every_run_once(api, tied, order_by, key):
     a proxy that caches POST answers.
     """
     experiment, made = tied
-    query = {"experiment_ids": [experiment], "max_results": 4, "order_by": order_by}
+    query = {"experiment_ids": [experiment], "max_results": A_PAGE, "order_by": order_by}
     pages = api.pages("runs/search", query, "runs", most=60)
-    expect(f"page sizes of experiment {experiment}", [len(page) for page in pages], [4] * (RUNS // 4) + [1])
+    expect(f"page sizes of experiment {experiment}", [len(page) for page in pages], [A_PAGE] * (RUNS // A_PAGE) + [1])
     seen = [run.get("info", {}).get("run_id") for page in pages for run in page]
     wanted = [run[0] for run in sorted(made, key=key)]
     api.agree(f"runs of experiment {experiment} over {len(pages)} pages by {order_by or 'default'}", seen, wanted)
@@ -73,7 +74,8 @@ def test_pages_list_every_point_of_a_metric_once(probe, api, make_run):
     for part in (points[::2], points[1::2]):
         body = [{"key": "curve", "value": v, "timestamp": t, "step": s} for v, t, s in part]
         probe.call("runs/log-batch", {"run_id": run, "metrics": body})
-    api.agree(f"history of metric curve of run {run} in pages of 100", api.history(run, "curve", page=100), points)
+    seen = api.history(run, "curve", page=POINTS_A_PAGE)
+    api.agree(f"history of metric curve of run {run} in pages of {POINTS_A_PAGE}", seen, points)
 
 
 @pytest.mark.full_depth  # a thousand runs to make, and to delete again on a server that is not ours

@@ -10,7 +10,7 @@ from fixtures.preflight.canary import require_field
 from fixtures.preflight.existing import NewestObjects
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def new_experiment(probe, unique):
     """new_experiment(name=None) -> the id of a new experiment of ours."""
 
@@ -21,7 +21,7 @@ def new_experiment(probe, unique):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def new_run(probe, new_experiment, unique):
     """new_run() -> (id, artifact root) of a new run of ours, in an experiment of its own."""
 
@@ -33,7 +33,7 @@ def new_run(probe, new_experiment, unique):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def newest(stack, probe, request):
     """What may be read: the newest that the server holds; if something may be made, a run of ours with a file."""
     if stack.read_only:

@@ -19,7 +19,7 @@ from fixtures.core.outcomes import Finding, Lack, NotProven, OutOfScope, expect_
 pytestmark = pytest.mark.read_only
 MANIFEST = "/static-files/asset-manifest.json"  # names everything that the page may load
 FETCHED = 10  # scripts that are fetched whole
-HEAD_SECONDS, AT_ONCE = 10, 4  # the others by HEAD; on a slow server fewer are asked for, and a note says how many
+HEAD_SECONDS, AT_ONCE = 5, 4  # the others by HEAD; on a slow server fewer are asked for, and a note says how many
 NO_HEAD = (403, 405, 501)
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 45
 

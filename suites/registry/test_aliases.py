@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.core.outcomes import Symptom, expect
 
-CONNECTIONS = 10
+CONNECTIONS = 6
 
 
 def test_moved_alias_resolves_to_the_new_version_at_once(enter, registry):
@@ -22,7 +22,7 @@ def test_moved_alias_resolves_to_the_new_version_at_once(enter, registry):
     registry.shows(model)
 
 
-def test_aliases_are_apart_from_each_other(enter, mlflow_client, registry):
+def test_aliases_are_apart_from_each_other(enter, registry):
     """One version may carry several aliases, and other models the same ones: moving or deleting one moves no other.
 
     Remedy: compare table registered_model_aliases with what the API shows.
@@ -36,20 +36,20 @@ def test_aliases_are_apart_from_each_other(enter, mlflow_client, registry):
         (model.name, "green", "1"),
     ):
         registry.move_alias(name, alias, number)
-    mlflow_client.delete_registered_model_alias(model.name, "blue")
+    registry.delete("registered-models/alias", model.name, alias="blue")
     model.aliases, other.aliases = {"champion": 2, "green": 1}, {"champion": 1}
     registry.shows(model)
     registry.shows(other)
 
 
 @pytest.mark.known_issue("R24")
-def test_searched_versions_show_their_aliases(probe, enter, mlflow_client):
+def test_searched_versions_show_their_aliases(probe, enter, registry):
     """A deploy that lists versions and looks for champion among their aliases must find it.
 
     Remedy: ask registered-models/alias or model-versions/get for aliases: a search of MLflow's does not fill them in.
     """
     model = enter(1)
-    mlflow_client.set_registered_model_alias(model.name, "champion", "1")
+    registry.move_alias(model.name, "champion", "1")
     version = probe.ask("model-versions/get", {"name": model.name, "version": "1"})["model_version"]
     expect(f"aliases of {model.name} version 1", version.get("aliases"), ["champion"])
     found = probe.ask("model-versions/search", {"filter": f"name = '{model.name}'"}).get("model_versions", [])
@@ -58,14 +58,14 @@ def test_searched_versions_show_their_aliases(probe, enter, mlflow_client):
     expect(f"aliases of the versions of {model.name} that a search finds", seen, [["champion"]], symptom=symptom)
 
 
-def test_deleted_alias_does_not_resolve(enter, mlflow_client, registry):
+def test_deleted_alias_does_not_resolve(enter, registry):
     """A deploy that asks for an alias that was taken away must fail, not get what it had before.
 
     Remedy: look at table registered_model_aliases, and for a cache between clients and server.
     """
     model = enter(1)
     registry.move_alias(model.name, "champion", "1")
-    mlflow_client.delete_registered_model_alias(model.name, "champion")
+    registry.delete("registered-models/alias", model.name, alias="champion")
     for _ in range(CONNECTIONS):
         registry.unresolved(model.name, "champion")
     registry.shows(model)
@@ -83,14 +83,14 @@ def test_reserved_alias_is_refused(enter, registry):
     registry.shows(model)
 
 
-def test_alias_of_a_missing_version_is_refused(enter, mlflow_client, registry):
+def test_alias_of_a_missing_version_is_refused(enter, registry):
     """A promotion of a version that is not there must fail and leave the alias where it was.
 
     Remedy: look at table registered_model_aliases for aliases whose version is not in model_versions.
     """
     model = enter(2)
     registry.move_alias(model.name, "champion", "1")
-    mlflow_client.delete_model_version(model.name, "2")
+    registry.delete("model-versions/delete", model.name, version="2")
     for version in ("2", "99"):
         body = {"name": model.name, "alias": "champion", "version": version}
         registry.refuses("POST", "registered-models/alias", body, "RESOURCE_DOES_NOT_EXIST")

@@ -28,8 +28,8 @@ def stored_and_refused(request: Request, forward: Forward) -> Response:
     return Response(500)
 
 
-def without_file_07(listing: dict[str, Any]) -> None:
-    listing["files"] = [f for f in listing.get("files", []) if "file07" not in f["path"]]
+def without_file_03(listing: dict[str, Any]) -> None:
+    listing["files"] = [f for f in listing.get("files", []) if "file03" not in f["path"]]
 
 
 def through_the_server(info: dict[str, Any]) -> None:
@@ -50,8 +50,8 @@ RAIDS = (
         ),
         Sabotage(
             "a listing lacks a file",
-            {"client/test_artifacts.py::test_a_folder_comes_back_whole": "file07.bin"},
-            lie("list", at("/mlflow-artifacts/artifacts$", "GET"), says(without_file_07)),
+            {"client/test_artifacts.py::test_a_folder_comes_back_whole": "file03.bin"},
+            lie("list", at("/mlflow-artifacts/artifacts$", "GET"), says(without_file_03)),
         ),
         Sabotage(
             "a proxy takes + for a space",

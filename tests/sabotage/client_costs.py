@@ -39,7 +39,7 @@ class LastVersions:
         name = str(asked(request)["name"])
         with self.lock:
             self.made[name] += 1
-            return "many-" in name and self.made[name] > 21
+            return "many-" in name and self.made[name] > 13
 
 
 class SlowDownloads:
@@ -76,7 +76,7 @@ RAIDS = (
         Sabotage(
             "a new version reads all others",
             {
-                "client/test_cost_growth.py::test_a_new_version_costs_the_same_for_a_model_of_many": "after 24: "
+                "client/test_cost_growth.py::test_a_new_version_costs_the_same_for_a_model_of_many": "after 16: "
                 r".*many-.*then [12]\d{3} ms"
             },
             lambda: lie("versions", api("model-versions/create"), only(LastVersions(), delay(1.5)))(),

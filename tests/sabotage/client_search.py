@@ -168,8 +168,8 @@ RAIDS = (
         "paging",
         Sabotage(
             "a page shows one run twice",
-            {"client/test_paging.py::test_pages_list_every_run_once": "runs of experiment.*over 4 pages"},
-            lie("twice", api("runs/search"), only(has('"max_results": 4'), says(repeat_first))),
+            {"client/test_paging.py::test_pages_list_every_run_once": "runs of experiment.*over 3 pages"},
+            lie("twice", api("runs/search"), only(has('"max_results": 3'), says(repeat_first))),
         ),
         Sabotage(
             "a page of experiments lacks its last",
@@ -178,7 +178,7 @@ RAIDS = (
         ),
         Sabotage(
             "a page of a history lacks its last point",
-            {"client/test_paging.py::test_pages_list_every_point_of_a_metric_once": "1110 entries, among them 11 such"},
+            {"client/test_paging.py::test_pages_list_every_point_of_a_metric_once": "1110 entries, among them 3 such"},
             lie("points", api("metrics/get-history"), says(lambda d: lose_last(d, "metrics"))),
         ),
         Sabotage(

@@ -169,7 +169,7 @@ RAIDS = (
         ),
         Sabotage(
             "registrations at the same moment get one number",
-            {f"{VERSIONS}concurrent_registrations_get_a_number_each": "numbers given to 32"},
+            {f"{VERSIONS}concurrent_registrations_get_a_number_each": "numbers given to 16"},
             lie(
                 "client",
                 api("model-versions/create"),

@@ -38,7 +38,7 @@ RAIDS = (
         ),
         Sabotage(
             "a version number is skipped",
-            {f"{VERSIONS}concurrent_registrations_get_a_number_each": "numbers given to 32 registrations of rdy-"},
+            {f"{VERSIONS}concurrent_registrations_get_a_number_each": "numbers given to 16 registrations of rdy-"},
             **trigger(
                 "model_versions",
                 "NEW.version := NEW.version + 1; RETURN NEW;",

@@ -22,7 +22,11 @@ def client(**tags):
         metrics={"recall": 0.9, "auc_roc": float("nan")},
         tags={"mlflow.source.git.commit": "4f9c0e1d", **tags},
     )
-    return SimpleNamespace(get_run=lambda run_id: SimpleNamespace(data=data, info=SimpleNamespace(run_id=run_id)))
+    return SimpleNamespace(
+        get_run=lambda run_id: SimpleNamespace(
+            data=data, info=SimpleNamespace(run_id=run_id, artifact_uri="mlflow-artifacts:/0")
+        )
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +34,7 @@ def store(monkeypatch):
     """What the artifact store has, instead of a server; change it to tamper with it."""
     files = dict(FILES)
 
-    def fetch(client, version, folder):
+    def fetch(client, version, root, folder):
         for path, content in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)

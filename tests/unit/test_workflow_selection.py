@@ -39,13 +39,12 @@ class FakeRegistry:
         return run_id
 
     def get_registered_model(self, name):
-        return SimpleNamespace(aliases={a: e.version for e in self.entries.values() for a in e.aliases})
+        aliases = {a: e.version for e in self.entries.values() for a in e.aliases}
+        latest = {e.current_stage: e for e in self.entries.values()}
+        return SimpleNamespace(name=name, aliases=aliases, latest_versions=list(latest.values()))
 
     def get_model_version(self, name, number):
         return self.entries[str(number)]
-
-    def get_latest_versions(self, name, stages):
-        return [e for e in self.entries.values() if e.current_stage == stages[0]][-1:]
 
     def search_model_versions(self, text, max_results=0, order_by=None):
         field, _, value = text.partition(" = ")
@@ -178,6 +177,6 @@ def test_what_basic_auth_conceals_is_not_there(refusal, there):
 
     if there is None:
         with pytest.raises(MlflowException):
-            versions.has_model(Server(), "m")
+            versions.find_model(Server(), "m")
     else:
-        assert versions.has_model(Server(), "m") is there
+        assert (versions.find_model(Server(), "m") is not None) is there
