@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 import psycopg2
 import pytest
 
-from fixtures.drills import traffic
+from fixtures.drills import starts, traffic
 from fixtures.drills.drill_stack import SERVER, DrillStack
+from fixtures.drills.parts import ProcessPart
+from fixtures.drills.starts import StartOutcome
 from fixtures.drills.traffic import DrillTraffic
 from fixtures.load.history import History, MeantRow
 
@@ -50,10 +52,35 @@ def pytest_configure(config: pytest.Config) -> None:
     if "stays-down" in words:
         traffic.drive_through = stay_down  # type: ignore[assignment]
         traffic.GIVE_UP_SECONDS = 2.0
+    if "ends" in words:
+        starts.await_start = end_first
+    if "half-migrated" in words:
+        starts.make_replica_database = make_half_migrated
+    if "ends-well" in words:
+        starts.pause_for = lambda seconds: None
+        starts.await_start = lambda part, since: StartOutcome("exited with 0", 1.0)
+    if "postgres-stays" in words:
+        starts.stopped_postgres = lambda drill: nullcontext()  # type: ignore[assignment]
     if "blames" in words:
         traffic.drive_load = blame_clients  # type: ignore[assignment]
 
 
+def end_first(part: ProcessPart, since: float, seconds: float = 100) -> StartOutcome:
+    """A server that somebody kills as it starts."""
+    if part.child.name.startswith("early"):
+        part.kill()
+    return await_start(part, since, seconds)
+
+
+def make_half_migrated(drill: DrillStack, name: str, old: bool) -> None:
+    """A database that no migration gets through."""
+    make_replica_database(drill, name, old)
+    assert drill.site is not None
+    table = "scheduler_leases" if old else "experiments"  # one that a migration makes
+    drill.site.execute("CREATE TABLE {} (x int)", table, database=name)
+
+
+await_start, make_replica_database = starts.await_start, starts.make_replica_database
 drive_through, drive_load = traffic.drive_through, traffic.drive_load
 
 

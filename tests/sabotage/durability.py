@@ -8,6 +8,17 @@ FAULTS = "durability/test_faults.py::test_"
 KEPT = f"{FAULTS}every_acknowledged_write_outlives_the_fault"
 HONEST = f"{FAULTS}errors_during_the_fault_do_not_blame_the_client"
 RECOVERS = f"{FAULTS}the_server_recovers_by_itself"
+METRICS_FLOW = f"{FAULTS}metrics_flow_while_the_object_store_is_down"
+EARLY, WAITING, COLD, FIRST, REPLICAS = (
+    f"durability/test_starts.py::test_{name}"
+    for name in (
+        "a_server_that_starts_before_postgres_comes_up",
+        "a_server_that_postgres_keeps_waiting_comes_up_or_ends",
+        "workers_that_start_without_postgres_answer_in_the_end",
+        "the_first_parallel_traffic_after_a_start_is_served",
+        "replicas_that_start_at_once_come_up",
+    )
+)
 
 
 def damage(*words: str) -> str:
@@ -28,10 +39,29 @@ RAIDS = (
         ours=True,
     ),
     raid(
-        "a restart of Postgres after which the server stays down",
+        "faults after which the server stays down",
         Sabotage("a server that has to be restarted", {RECOVERS: "done after a restart of MLflow"}),
+        Sabotage("metrics that fail with the uploads", {METRICS_FLOW: "store-pause: writes of metrics.*failed"}),
         beside=f"{KEPT} {HONEST}",
-        options=f"-k postgres-restart {damage('stays-down')}",
+        options=f"-k store-pause {damage('stays-down')}",
+        ours=True,
+    ),
+    raid(
+        "starts that go wrong",
+        Sabotage("a server that ends before Postgres is there", {EARLY: "expected it answers, seen mlflow|exited"}),
+        Sabotage("a new server that loses what it acknowledged", {FIRST: "3 lost"}),
+        Sabotage("a database that no replica can migrate", {REPLICAS: "ended, also after another start"}),
+        beside=HONEST,
+        options=f"-k 'test_starts or postgres-restart' {damage('ends', 'loses', 'half-migrated')}",
+        ours=True,
+    ),
+    raid(
+        "starts that take long, and go wrong",
+        Sabotage("a server that gives up as if all were well", {WAITING: "an exit code that is not 0"}),
+        Sabotage("workers that are asked while Postgres is there", {COLD: "expected 5xx, seen 200"}),
+        beside=HONEST,
+        options=f"-k 'test_starts or postgres-restart' {damage('ends-well', 'postgres-stays')}",
+        full=True,
         ours=True,
     ),
 )
