@@ -49,6 +49,10 @@ test-versions: $(STAMP) ## are the known issues seen on the MLflow versions of t
 lint: $(STAMP) ## ruff and mypy
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
+.PHONY: verify-data
+verify-data: $(STAMP) ## is all that the database names in the bucket, and the reverse? makes nothing (docs/recovery.md)
+	@$(RUN) -m fixtures.tools.verify_data $(ARGS)
+
 watch: $(STAMP) ## for a scheduler: look and make nothing; make watch ARGS="--stack external --mlflow-uri URL --metrics FILE"
 	@$(RUN) -m pytest $(EARLY) -q --profile read-only $(ARGS)
 

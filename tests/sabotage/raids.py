@@ -27,6 +27,7 @@ from tests.sabotage import (
     security_probes,
     security_stores,
     stored,
+    stored_data,
 )
 
 MODULES = (
@@ -50,6 +51,7 @@ MODULES = (
     health,
     security,
     stored,
+    stored_data,
     foreign_pages,
     permissions,
     benchmark,
