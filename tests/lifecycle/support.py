@@ -28,7 +28,9 @@ from tests.sabotage import forked
 EXAMPLE = ROOT / "tests" / "examples" / "basic" / "suites"
 GONE_SECONDS = 5
 RUN_SECONDS = 120
-both_ways = pytest.mark.parametrize("workers", [0, 2], ids=["alone", "n2"])
+SLOW = pytest.mark.slow
+always_both_ways = pytest.mark.parametrize("workers", [0, 2], ids=["alone", "n2"])
+both_ways = pytest.mark.parametrize("workers", [pytest.param(0, id="alone"), pytest.param(2, id="n2", marks=SLOW)])
 
 
 def as_nobody() -> list[str]:

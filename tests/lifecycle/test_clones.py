@@ -45,6 +45,7 @@ def living(home):
     return found
 
 
+@pytest.mark.slow
 def test_two_clones_have_nothing_in_common(source, tmp_path):
     """What one has made, database and bucket, the other has not; both are as MLflow leaves a server at first."""
     (tmp_path / "a.txt").write_text("whole")
@@ -103,7 +104,7 @@ def test_a_server_that_cannot_start_says_why(source):
         source.site.execute("ALTER TABLE gone RENAME TO alembic_version", database="template_empty")
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_after_any_end_nothing_is_left(how):
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     argv = [sys.executable, "-c", VICTIM]

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from fixtures.backends.venvs import MADE_RECORD
-from tests.lifecycle.support import Trace, as_in_a_container, belonging, crowd, refused
+from tests.lifecycle.support import SLOW, Trace, as_in_a_container, belonging, crowd, refused
 
 HANGS = ("--stack", "embedded", "suites/registry/test_hangs.py", "suites/registry/test_hangs_too.py")
 pytestmark = pytest.mark.timeout(240)
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.mark.parametrize(
     ("whom", "number", "workers"),
-    [("group", signal.SIGINT, 2), pytest.param("process", signal.SIGTERM, 0, marks=pytest.mark.slow)],
+    [("group", signal.SIGINT, 2), pytest.param("process", signal.SIGTERM, 0, marks=SLOW)],
     ids=["ctrl-c", "sigterm"],
 )
 def test_a_signal_ends_it_in_order(examples, scratch, whom, number, workers):
@@ -30,7 +30,7 @@ def test_a_signal_ends_it_in_order(examples, scratch, whom, number, workers):
     assert "interrupted" in done.document()["verdict"]["line"]
 
 
-@pytest.mark.parametrize(("whom", "workers"), [("process", 2), pytest.param("group", 0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("whom", "workers"), [("process", 2), pytest.param("group", 0, marks=SLOW)])
 def test_kill_9(examples, scratch, whom, workers):
     """The guard clears up after a test process that could not; also where root may not look into others' processes."""
     before = as_in_a_container() if whom == "group" else ()
@@ -43,7 +43,9 @@ def test_kill_9(examples, scratch, whom, workers):
     assert begun.popen.wait(10) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("moment", "workers"), [("settings.json", 2), ("postgres", 0), ("postgres.log", 2)])
+@pytest.mark.parametrize(
+    ("moment", "workers"), [("settings.json", 2), ("postgres", 0), pytest.param("postgres.log", 2, marks=SLOW)]
+)
 def test_kill_9_half_way_through_the_start(examples, scratch, moment, workers):
     """Before anything runs, in the middle of initdb, and while MLflow imports."""
     before = as_in_a_container() if moment == "postgres" else ()
@@ -66,7 +68,7 @@ def test_ctrl_c_half_way_through_the_start(examples, scratch, moment, workers):
     assert done.code == 2, done.out
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=SLOW), signal.SIGKILL])
 def test_an_installation_under_way_ends_with_the_run(examples, scratch, number):
     """uv asks a package index that never answers for another MLflow version; the cache keeps no half environment."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -106,6 +108,7 @@ def test_a_start_that_fails_half_way(examples, scratch):
     assert f"lines of {scratch}/tmp/" in done.out and "mlflow.log" in done.out
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_in_mid_run(examples, scratch):
     """The check in flight is charged with it, the rest is not checked."""
     args = ("--stack", "embedded", "suites/registry/test_kills.py")

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.lifecycle.support import Checkout, Trace, both_ways, refused
+from tests.lifecycle.support import Checkout, Trace, always_both_ways, both_ways, refused
 
 ANSWERS = "suites/health/test_answers.py"
 FINDS = "suites/health/test_finds.py"
@@ -14,7 +14,7 @@ CANNOT = "suites/client/test_cannot.py"
 HANGS = "suites/registry/test_hangs.py"
 
 
-@both_ways
+@always_both_ways
 def test_0_ready(examples, scratch, stub, workers):
     done = examples.run(scratch, *stub.target, ANSWERS, workers=workers)
     assert (done.code, done.document()["verdict"]["word"]) == (0, "READY"), done.out
@@ -106,7 +106,7 @@ def test_5_nothing_selected(examples, scratch, stub, workers):
     assert Trace(scratch).left() == []
 
 
-@both_ways
+@always_both_ways
 def test_6_not_proven(examples, scratch, stub, workers):
     done = examples.run(scratch, *stub.target, CANNOT, "-k", "test_not_proven", workers=workers)
     assert (done.code, done.status("test_not_proven")) == (6, "not-checked"), done.out

@@ -4,15 +4,13 @@ import json
 import socket
 import tarfile
 
-import pytest
-
 from fixtures.report import __main__ as program
-from tests.lifecycle.support import refused
+from tests.lifecycle.support import both_ways, refused
 
 FINDS, ANSWERS = "suites/health/test_finds.py", "suites/health/test_answers.py"
 
 
-@pytest.mark.parametrize("workers", [0, 2], ids=["alone", "n2"])
+@both_ways
 def test_runs_are_kept_and_compared(examples, scratch, stub, workers, capsys):
     past = scratch / "past"
     first = examples.run(scratch, *stub.target, ANSWERS, f"--past={past}", workers=workers)

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.core.files import ROOT
 from fixtures.tools.targets import choose_heaviest_code
-from tests.lifecycle.support import refused
+from tests.lifecycle.support import both_ways, refused
 
 
 def write_target(folder, name, uri, *lines):
@@ -24,7 +24,7 @@ def run_program(checkout, scratch, *words):
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("workers", [0, 2], ids=["alone", "n2"])
+@both_ways
 def test_a_run_takes_all_that_its_target_file_says(examples, scratch, stub, workers):
     file = write_target(scratch, "a", stub.url, "[environment]", 'MLFLOW_TRACKING_TOKEN = "env:TOKEN"')
     words = (f"--target={file}", "suites/health/test_answers.py")
@@ -39,6 +39,7 @@ def test_a_wrong_target_file_is_one_line(examples, scratch):
     refused(examples.run(scratch, f"--target={file}"), 4, f"{file}: db-uri", "password in clear")
 
 
+@pytest.mark.slow
 def test_several_targets_have_a_report_each_and_one_table(examples, scratch, stub):
     """The one in the middle is not there, which does not stop the third."""
     targets = [("a", stub.url), ("b", "http://127.0.0.1:9"), ("c", stub.url)]

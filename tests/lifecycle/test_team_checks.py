@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from fixtures.core.files import ROOT
-from tests.lifecycle.support import refused
+from tests.lifecycle.support import both_ways, refused
 
 PASSES = 'def test_answers_us(probe):\n    """It answers."""\n    assert probe.get("/health").status_code == 200\n'
 FINDS = '''
@@ -34,7 +34,7 @@ def folder(scratch):
     return make
 
 
-@pytest.mark.parametrize("workers", [0, 2], ids=["alone", "n2"])
+@both_ways
 def test_they_count_like_ours(examples, scratch, stub, folder, workers):
     place = folder(test_a=PASSES, test_b=FINDS, conftest=CONFTEST, helper='EXPECTED = "blue"\n')
     words = (*stub.target, f"--checks={place}", "suites/health/test_answers.py")

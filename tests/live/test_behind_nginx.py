@@ -104,6 +104,7 @@ def test_every_client_brings_all_that_is_demanded(strict, demanded, tmp_path):
     assert {"mlflow-python-client", "python-requests"} <= clients
 
 
+@pytest.mark.slow
 def test_a_password_gets_everybody_in(own_stack, ca, tmp_path):
     """Basic auth of a proxy, its certificate not looked at: from variables, with every request."""
     stack, begin = own_stack

@@ -26,7 +26,7 @@ def test_max_runs_is_kept(real_stack, tmp_path):
     assert operator.journals == []
 
 
-@pytest.mark.parametrize("size", [1_500_000, 16_000_000])
+@pytest.mark.parametrize("size", [1_500_000, pytest.param(16_000_000, marks=pytest.mark.slow)])
 def test_max_bytes_is_kept(real_stack, tmp_path, size):
     with counted(real_stack, tmp_path) as (operator, server, store):
         code = operator.run(FILES, "-k", "comes_back", "--max-bytes", str(size), "-n", "2")
@@ -50,7 +50,7 @@ def test_max_rate_is_kept(real_stack, tmp_path):
         assert within <= 3 * rate + 3, f"{within} requests in 3 s"
 
 
-@pytest.mark.parametrize("workers", ["2", "4"])
+@pytest.mark.parametrize("workers", [pytest.param("2", marks=pytest.mark.slow), "4"])
 def test_four_requests_at_most_are_in_flight(real_stack, tmp_path, workers):
     with counted(real_stack, tmp_path, delay=0.03) as (operator, server, _):
         selected = (*REGISTRY, FILES, "suites/client/test_runs.py", "-k", "not large and not url_signs")

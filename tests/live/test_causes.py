@@ -100,8 +100,16 @@ def test_a_second_defect_stays_a_cause_of_its_own(serve, tmp_path):
     ("changed", "cause", "word"),
     [
         ({"AWS_ACCESS_KEY_ID": "nobody"}, "artifacts.unknown-key", "AWS_ACCESS_KEY_ID"),
-        ({"MLFLOW_ARTIFACTS_DESTINATION": "s3://no-such-bucket/a"}, "artifacts.missing-bucket", "Create the bucket"),
-        ({"MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9"}, "artifacts.unreachable-endpoint", "MLFLOW_S3_ENDPOINT_URL"),
+        pytest.param(
+            {"MLFLOW_ARTIFACTS_DESTINATION": "s3://no-such-bucket/a"},
+            *("artifacts.missing-bucket", "Create the bucket"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9"},
+            *("artifacts.unreachable-endpoint", "MLFLOW_S3_ENDPOINT_URL"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_store_that_mlflow_cannot_use_is_named(serve, tmp_path, changed, cause, word):
@@ -109,7 +117,7 @@ def test_the_store_that_mlflow_cannot_use_is_named(serve, tmp_path, changed, cau
     judge(live(tmp_path, serve(**changed), *CHECKS), cause, word)
 
 
-@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("declared", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_keys_that_may_only_read_are_named_by_our_own(serve, own_stack, tmp_path, declared):
     """MLflow says only 500: our keys may write, so the server's may not. Without them the candidates are listed."""
     stack, begin = own_stack

@@ -127,6 +127,7 @@ def counted_rows(stack):
         return cursor.fetchall()
 
 
+@pytest.mark.slow
 def test_a_run_with_load_harms_nobody(real_stack, neighbour, tmp_path):
     operator = Operator(real_stack, tmp_path)
     before = Stored.of(real_stack)

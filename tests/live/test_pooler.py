@@ -62,6 +62,7 @@ def budget_of(found):
     return found.statuses(of=BUDGET)[BUDGET]
 
 
+@pytest.mark.slow
 def test_a_server_behind_a_pooler_is_ready(own_stack, pooler, tmp_path):
     """Server and door both reach the database through it: the health suite and a client's runs hold."""
     _, begin = own_stack

@@ -187,7 +187,12 @@ def run(folder, env, args):
 
 # What the run ends with: a name that nobody serves is a finding.
 @pytest.mark.parametrize(
-    ("way", "code"), [pytest.param("variables", 0, marks=pytest.mark.slow), ("files", 1), ("url-and-pgpass", 0)]
+    ("way", "code"),
+    [
+        pytest.param("variables", 0, marks=pytest.mark.slow),
+        ("files", 1),
+        pytest.param("url-and-pgpass", 0, marks=pytest.mark.slow),
+    ],
 )
 def test_no_secret_shows(way, code, tmp_path, real_stack, guarded, canaries, given, password):
     """Through a whole run with children and findings: output, report, junit, journal, leftovers, process list."""
@@ -204,7 +209,7 @@ def test_no_secret_shows(way, code, tmp_path, real_stack, guarded, canaries, giv
     assert canaries.in_files(tmp_path, planted) == []
 
 
-@pytest.mark.parametrize("wrong", ["token", "tenant", "db"])
+@pytest.mark.parametrize("wrong", ["token", *(pytest.param(one, marks=pytest.mark.slow) for one in ("tenant", "db"))])
 def test_a_secret_that_is_refused_is_not_told(wrong, tmp_path, real_stack, guarded, canaries, given, password):
     """A server that says what it was sent, and a database that says who came, are not repeated word by word."""
     false = {**given, wrong: canaries.new(f"wrong-{wrong}", SIGNS if wrong == "db" else "")}

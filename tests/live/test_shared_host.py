@@ -79,6 +79,7 @@ def server(own_stack, server_starter):
         child.popen.terminate()
 
 
+@pytest.mark.slow
 def test_one_folder_of_a_host_beside_many_others_is_ready(own_stack, server, tmp_path):
     _, begin = own_stack
     authority = Authority(tmp_path)

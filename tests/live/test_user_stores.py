@@ -95,6 +95,7 @@ def test_a_front_with_two_user_stores_is_one_finding_at_once(replicas, check):
     assert ended.document["residue"] is None
 
 
+@pytest.mark.slow
 def test_replicas_with_one_user_store_are_ready(replicas, check):
     ended, _ = check(replicas("one", "one"))
     assert ended.fallen() == {}, ended.output[-3000:]
@@ -102,6 +103,7 @@ def test_replicas_with_one_user_store_are_ready(replicas, check):
     assert {"pass"} >= set(ended.statuses(of="suites/security/test_sign_in.py").values())
 
 
+@pytest.mark.slow
 def test_an_admin_whom_each_replica_made_hides_nothing(replicas, check):
     """The admin is known to both, and a user who is made later to one only."""
     ended, _ = check(replicas("one", "other"), ADMIN)

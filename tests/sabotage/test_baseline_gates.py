@@ -57,6 +57,7 @@ def healthy(own_stack, tmp_path_factory):
     return target, file, seen
 
 
+@pytest.mark.slow
 def test_two_runs_count_the_same(healthy):
     """Statements, those within triggers and keys, and commits are equal; the times of both runs are kept."""
     _, _, (first, second) = healthy
