@@ -1,7 +1,9 @@
 """Two replicas with MLflow's basic auth behind nginx: with one user store, and with one each."""
 
 import secrets
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -11,6 +13,7 @@ from fixtures.config.access import Access
 from fixtures.core.waiting import wait_for
 from tests.live.authority import Authority
 from tests.live.fronts import nginx
+from tests.live.neighbour import Stored, settle
 from tests.live.runs import live
 
 pytestmark = pytest.mark.timeout(300)
@@ -68,7 +71,7 @@ def check(own_stack, tmp_path):
         "MLFLOW_TRACKING_PASSWORD": PASSWORD,
     }
 
-    def run(ports, user="ann"):
+    def run(ports, user="ann", *options):
         upstream = UPSTREAM.format(servers=" ".join(f"server 127.0.0.1:{port};" for port in ports))
         name = f"nginx-{ports[0]}"
         certificate = ca.issue(name, "localhost")
@@ -76,7 +79,7 @@ def check(own_stack, tmp_path):
             start = time.monotonic()
             chosen = "suites/security", "suites/client/test_runs.py"
             signed = env | {"MLFLOW_TRACKING_USERNAME": user}
-            ended = live(tmp_path, f"https://localhost:{front.port}", *chosen, env=signed)
+            ended = live(tmp_path, f"https://localhost:{front.port}", *chosen, *options, env=signed)
         return ended, time.monotonic() - start
 
     return run
@@ -110,3 +113,37 @@ def test_an_admin_whom_each_replica_made_hides_nothing(replicas, check):
     assert [cause["id"] for cause in ended.document["causes"]] == ["sign-in.several-user-stores"], ended.output[-3000:]
     new = "suites/security/test_user_stores.py::test_a_new_user_is_known_to_every_replica"
     assert ended.statuses(of=new) == {new: "fail"}
+
+
+def read_users(file):
+    """All rows of a user store: users, roles, permissions."""
+    with closing(sqlite3.connect(file)) as link:
+        tables = link.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        return {table: set(link.execute(f"SELECT * FROM {table}")) for (table,) in tables.fetchall()}
+
+
+@pytest.mark.slow
+def test_nobody_elses_user_or_permission_is_touched(replicas, check, own_stack, tmp_path):
+    """The whole matrix as an admin, beside a user who has a permission, and things that resemble ours."""
+    (stack, _), prefix = own_stack, "rdy-users-1-"
+    settle(stack, [prefix], tmp_path)
+    ports = replicas("one")
+    admin = RestClient(f"http://127.0.0.1:{ports[0]}", Access(ADMIN, PASSWORD))
+    nightly = admin.ask("experiments/get-by-name", {"experiment_name": "nightly"})["experiment"]["experiment_id"]
+    grant = {"resource_type": "experiment", "resource_id": nightly, "username": "ann", "permission": "READ"}
+    assert admin.post("/api/3.0/mlflow/users/permissions/grant", json=grant).status_code == 200
+    mine = admin.call("experiments/create", {"name": "of the admin"})["experiment_id"]  # who makes one gets a role
+    admin.call("experiments/delete", {"experiment_id": mine})
+    before, users = Stored.of(stack), read_users(tmp_path / "one.db")
+    ended, _ = check(ports, ADMIN, "--prefix", prefix)
+    assert ended.fallen() == {}, ended.output[-3000:]
+    after = Stored.of(stack)
+    assert before.harm(after) == []
+    assert after.active(prefix) == []
+    assert sum(map(len, users.values())) > 3
+    left = read_users(tmp_path / "one.db")
+    assert {table: rows - left[table] for table, rows in users.items() if rows - left[table]} == {}
+    more = {table: rows - users[table] for table, rows in left.items() if rows - users[table]}
+    assert set(more) <= {"role_permissions"}
+    (role,) = {row[1] for row in users["role_permissions"] if row[3] == mine}  # MLflow keeps what a maker was granted
+    assert {row[1] for row in more.get("role_permissions", [])} <= {role}
