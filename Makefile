@@ -36,6 +36,10 @@ bench: $(STAMP) ## figures on demand, alone on the machine: make bench ARGS="--b
 durability: $(STAMP) ## break a stack of our own under traffic: what is lost, how soon it recovers (docs/durability.md)
 	@$(RUN) -m pytest $(EARLY) suites/durability $(ARGS)
 
+.PHONY: recovery-drill
+recovery-drill: $(STAMP) ## back up a stack of our own under load, restore it, compare; mlflow gc (docs/recovery.md)
+	@$(RUN) -m pytest $(EARLY) suites/recovery $(ARGS)
+
 test: $(STAMP) $(LOCUST) ## the project's own tests, sabotage included, but for a few slow ones
 	@$(RUN) -m pytest tests -n $(TEST_WORKERS) --dist worksteal -m "not slow" $(ARGS)
 

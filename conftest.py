@@ -20,6 +20,7 @@ pytest_plugins = (
     "fixtures.bench.extra_server",
     "fixtures.bench.growth",
     "fixtures.drills.plugin",
+    "fixtures.drills.recovery",
     "fixtures.tools.stored_data.plugin",
     "fixtures.report.waiver_files",
     "fixtures.report.plugin",

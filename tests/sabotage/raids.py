@@ -20,6 +20,7 @@ from tests.sabotage import (
     load,
     permissions,
     pipelines,
+    recovery,
     registry,
     registry_moves,
     security,
@@ -56,6 +57,7 @@ MODULES = (
     permissions,
     benchmark,
     durability,
+    recovery,
 )
 RAIDS = tuple(raid for module in MODULES for raid in module.RAIDS)
 # Check -> the sabotages that it was shown to catch.
