@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from contextlib import closing
 from pathlib import Path
+
 import psycopg2
 import pytest
 
@@ -53,9 +54,7 @@ def read_damaged(
     return read_restored(drill, sent, writer, other, found)
 
 
-def call_with_edit(
-    drill: DrillStack, home: Path, name: str, folder: Path, stack: Stack, **more: Any
-) -> RecoveryCommand:
+def call_with_edit(drill: DrillStack, home: Path, name: str, folder: Path, stack: Stack) -> RecoveryCommand:
     """Somebody has edited the manifest before it is verified."""
     if name == "verify":
         manifest = folder / "manifest.json"
