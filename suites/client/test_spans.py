@@ -34,7 +34,7 @@ FIRST = Version("3.6.0")  # that gives back what /v1/traces has stored
 FIRST_BELOW_A_PATH = Version("3.16.0")  # older servers have the route at their root only, whatever --static-prefix says
 EXPORT_SECONDS, SUCCESS = 20, SpanExportResult.SUCCESS
 SIZES = {"small": 0, "100 kB": 100_000, "1 MB": 1_000_000}
-SENDERS, TRACES, SPANS = 4, 5, 10  # 200 spans: of each sender so many traces of so many spans
+SENDERS, TRACES, FEWEST_TRACES, SPANS = 4, 5, 2, 10  # of each sender so many traces of so many spans
 NAMES = [f"step {number}" for number in range(SPANS)]
 TRACE_ROWS = "SELECT count(*), count(DISTINCT trace_id) FROM spans WHERE experiment_id = %s"
 
@@ -94,18 +94,19 @@ def test_the_answer_to_spans_can_be_read(api, probe, span_experiment):
     expect_that(False, what, "an ExportTraceServiceResponse as protobuf", seen, symptom=symptom)
 
 
-def test_a_burst_of_spans_is_stored_whole(api, probe, span_experiment, doors):
+def test_a_burst_of_spans_is_stored_whole(api, probe, stack, span_experiment, doors):
     """Several applications send spans at once, one of them by OpenTelemetry's exporter: not one span may be lost.
 
     Remedy: see the server log for /v1/traces; look for a proxy, collector or rate limit that drops requests, and for
     the size of the connection pool.
     """
+    count = stack.speed.scale_count(TRACES, FEWEST_TRACES)
     senders = [send_by_exporter, *[send_by_hand] * (SENDERS - 1)]
     with ThreadPoolExecutor(SENDERS) as pool:
-        sent = list(pool.map(lambda send: send(api, span_experiment), senders))
+        sent = list(pool.map(lambda send: send(api, span_experiment, count), senders))
     faults = [fault for _, found in sent for fault in found if fault]
     traces = [trace for ids, _ in sent for trace in ids]
-    expect_that(not faults, f"{SENDERS * TRACES} requests to {SPAN_ROUTE}", "status 200", f"{len(faults)}: {faults}")
+    expect_that(not faults, f"{SENDERS * count} requests to {SPAN_ROUTE}", "status 200", f"{len(faults)}: {faults}")
     found = {trace: sorted(span.get("name") for span in spans) for trace, spans in read_spans(probe, traces).items()}
     short = [trace for trace in traces if found.get(trace) != NAMES]
     seen = (
@@ -116,13 +117,13 @@ def test_a_burst_of_spans_is_stored_whole(api, probe, span_experiment, doors):
     doors.rows_agree(f"spans of experiment {span_experiment}", rows, TRACE_ROWS, int(span_experiment))
 
 
-def send_by_hand(api, experiment):
+def send_by_hand(api, experiment, count):
     """Ids of the traces sent, and what refused each of them."""
-    probe, traces = api.probe.fresh(), [make_trace_id() for _ in range(TRACES)]
+    probe, traces = api.probe.fresh(), [make_trace_id() for _ in range(count)]
     return traces, [describe_refusal(post_spans(probe, experiment, make_span_body(t, NAMES)), api) for t in traces]
 
 
-def send_by_exporter(api, experiment):
+def send_by_exporter(api, experiment, count):
     """The same by OpenTelemetry's exporter, which tells no more than that it failed."""
     session = api.probe.access.session()
     verify, cert = session.verify, session.cert
@@ -134,9 +135,9 @@ def send_by_exporter(api, experiment):
         timeout=EXPORT_SECONDS,
     )
     session.verify, session.cert = verify, cert  # the exporter has put its own there
-    traces = [make_trace_id() for _ in range(TRACES)]
+    traces = [make_trace_id() for _ in range(count)]
     done = itertools.takewhile(lambda trace: exporter.export(make_sdk_spans(int(trace, 16))) is SUCCESS, traces)
-    failed = TRACES - len(list(done))
+    failed = count - len(list(done))
     return traces, [f"OpenTelemetry's exporter has not sent {failed} traces"] if failed else []
 
 

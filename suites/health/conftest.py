@@ -1,5 +1,7 @@
 """Experiments and runs made over plain HTTP, so that a refusal is told in the server's own words."""
 
+import functools
+
 import pytest
 
 from fixtures.clients.routes import RouteObjects
@@ -23,10 +25,11 @@ def new_experiment(probe, unique):
 
 @pytest.fixture(scope="module")
 def new_run(probe, new_experiment, unique):
-    """new_run() -> (id, artifact root) of a new run of ours, in an experiment of its own."""
+    """new_run() -> (id, artifact root) of a new run of ours, in the one experiment of a file's runs."""
+    experiment = functools.cache(new_experiment)
 
     def make():
-        body = {"experiment_id": new_experiment(), "run_name": unique("run"), "start_time": 1}
+        body = {"experiment_id": experiment(), "run_name": unique("run"), "start_time": 1}
         info = require_field(probe.call("runs/create", body), "run", "info")
         return require_field(info, "run_id"), require_field(info, "artifact_uri")
 

@@ -18,7 +18,7 @@ from fixtures.core.outcomes import Finding, Lack, NotProven, OutOfScope, expect_
 
 pytestmark = pytest.mark.read_only
 MANIFEST = "/static-files/asset-manifest.json"  # names everything that the page may load
-FETCHED = 10  # scripts that are fetched whole
+FETCHED, FEWEST = 10, 4  # scripts that are fetched whole, and styles; on a slow server fewer of each
 HEAD_SECONDS, AT_ONCE = 5, 4  # the others by HEAD; on a slow server fewer are asked for, and a note says how many
 NO_HEAD = (403, 405, 501)
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 45
@@ -75,12 +75,14 @@ def refuse_faults(what, faults, asked):
 
 
 @pytest.fixture(scope="module")
-def assets(probe, run_prefix):
-    """(scripts in an order of chance, styles) that the page may load; empty if the server does not list them."""
+def assets(probe, stack, run_prefix):
+    """(what is fetched whole, other scripts) that the page may load, by chance; empty if nobody lists them."""
     files = read_json_path(parse_body(probe.get(MANIFEST)), ("files",)) or {}
-    scripts = sorted(path for path in files.values() if path.endswith(".js"))
-    random.Random(run_prefix).shuffle(scripts)
-    return scripts, sorted(path for path in files.values() if path.endswith(".css"))
+    scripts, styles = (sorted(path for path in files.values() if path.endswith(end)) for end in (".js", ".css"))
+    for paths in (scripts, styles):
+        random.Random(run_prefix).shuffle(paths)
+    fetched = stack.speed.scale_count(FETCHED, FEWEST)
+    return [*styles[: stack.speed.scale_count(len(styles), FEWEST)], *scripts[:fetched]], scripts[fetched:]
 
 
 def test_the_page_opens_with_its_scripts_and_styles(probe, assets, note):
@@ -89,10 +91,10 @@ def test_the_page_opens_with_its_scripts_and_styles(probe, assets, note):
     Remedy: let /static-files/ pass as it is, below the path of the server's URL; look for a proxy that answers its
     start page for what it does not know, changes types, or caches another version; replicas must run one version.
     """
-    page, (scripts, styles) = read_page(probe.uri, probe.get("/")), assets
-    if not scripts:
+    page, (fetched, _) = read_page(probe.uri, probe.get("/")), assets
+    if not fetched:
         note(f"{MANIFEST} does not answer: only what the page names was looked at")
-    paths = list(dict.fromkeys([*page.scripts, *page.styles, *styles, *scripts[:FETCHED]]))
+    paths = list(dict.fromkeys([*page.scripts, *page.styles, *fetched]))
     faults = [find_fault(path, answer) for path, answer in ask_each(probe, "GET", paths)]
     refuse_faults(f"GET of what {page.url}/ loads", faults, len(paths))
 
@@ -102,7 +104,7 @@ def test_no_script_of_the_page_is_missing(probe, assets, note):
 
     Remedy: all replicas behind the address must run one version of MLflow; purge caches in front after an upgrade.
     """
-    paths = assets[0][FETCHED:]
+    paths = assets[1]
     if not paths:
         raise OutOfScope(Lack.PAGE, f"{MANIFEST} lists no scripts")
     answers = ask_each(probe, "HEAD", paths, HEAD_SECONDS)

@@ -11,7 +11,6 @@ def test_version_walks_through_the_stages(enter, registry):
     Remedy: look at current_stage in table model_versions; the server's log has each transition-stage request.
     """
     model = enter(2)
-    registry.shows(model)
     for stage in ("Staging", "Production", "Archived", "None"):
         registry.stage(model, 1, stage)
         model.versions[1].stage = stage

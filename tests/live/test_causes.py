@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from tests.live.runs import live, with_doors
-from tests.sabotage.harness import Target
-from tests.sabotage.lies import api, lie, says
+from tests.sabotage.harness import Target, trigger
+from tests.sabotage.lies import api, lie, only, says
 from tests.sabotage.proxy import TamperProxy
 from tests.sabotage.rules import Rule, answer, at
 from tests.support.stacks import add_reading_key
@@ -146,6 +146,20 @@ def test_a_full_store_is_named_by_our_own_keys(serve, own_stack, tmp_path):
     assert any("a write is refused (XMinioStorageFull)" in line for line in cause["evidence"])
 
 
+MALFORMED = (
+    "<Error><Code>AuthorizationHeaderMalformed</Code><Message>The authorization header is malformed; "
+    "the region 'us-east-1' is wrong; expecting 'eu-central-1'</Message></Error>"
+)
+
+
+def test_the_wrong_region_of_a_bucket_is_named(serve, own_stack, tmp_path):
+    """The store refuses whatever is signed for another region than its own, as MinIO with a region does."""
+    signed = only(lambda request: "/us-east-1/s3/" in request.headers.get("authorization", ""), answer(400, MALFORMED))
+    with TamperProxy(own_stack[0].s3.endpoint, [Rule("region", at(""), signed)]) as store:
+        uri = serve(MLFLOW_S3_ENDPOINT_URL=store.url, AWS_DEFAULT_REGION="us-east-1")
+        judge(live(tmp_path, uri, *CHECKS), "artifacts.other-region", "AWS_DEFAULT_REGION")
+
+
 def test_a_bucket_that_neither_side_finds_is_a_finding(serve, own_stack, tmp_path):
     """Not exit code 7: the server is broken, and the door shows why."""
     options, variables = with_doors(own_stack[0])
@@ -161,6 +175,20 @@ def test_a_read_only_database_is_one_cause(serve, target, tmp_path):
         ended = live(tmp_path, serve(MLFLOW_BACKEND_STORE_URI=uri), *CHECKS)
         cause = judge(ended, "database.read-only", "MLFLOW_BACKEND_STORE_URI")
     assert len(cause["checks"]) > 5
+
+
+def test_a_full_disk_of_the_database_is_one_cause(real_stack, target, tmp_path):
+    """Postgres finds no room for a row: what it says then reaches the client through its driver and MLflow."""
+    full = trigger(
+        "runs",
+        """RAISE EXCEPTION 'could not extend file "base/16384/16400": No space left on device'
+        USING ERRCODE = 'disk_full';""",
+    )
+    target.execute(*full["sql"])
+    try:
+        judge(live(tmp_path, real_stack.mlflow_uri, *CHECKS), "database.disk-full", "room")
+    finally:
+        target.execute(*full["mend"])
 
 
 def test_missing_rights_on_a_table_are_one_cause(serve, target, tmp_path):
