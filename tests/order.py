@@ -35,6 +35,7 @@ SECONDS = {
     "tests/lifecycle/test_workflow_github.py": 8,
     "tests/sabotage/test_baseline_gates.py": 9,
     "tests/sabotage/test_compare_lanes.py": 6,
+    "tests/sabotage/test_rehearsed_upgrades.py": 12,
     "tests/sabotage/test_sabotages.py": 7,
     "tests/sabotage/test_slow_server.py": 250,
 }
