@@ -15,7 +15,7 @@ from fixtures.backends.site import open_site
 from fixtures.clients.s3 import open_s3_client
 from fixtures.tools.rehearse.client_frame import WORKS, WRONG
 from fixtures.tools.rehearse.judges import judge_outcome
-from fixtures.tools.rehearse.lab import ARTIFACTS, OWNER, Lab, Release
+from fixtures.tools.rehearse.lab import OWNING_ROLE, REHEARSED_PREFIX, Lab, Release
 from fixtures.tools.rehearse.outcome import Moment, Outcome
 from fixtures.tools.rehearse.rehearsal import FRESH, LIVE, SEEDED, Rehearsal
 from fixtures.verdict.records import Status
@@ -53,10 +53,10 @@ def lab():
         lab = Lab(open_site(begin, 60, durable=False), Release("3.16.1", release.python), release)
         lab.make_roles()
         lab.make_database(SEEDED)
-        lab.run_python(release, ["-c", MAKE_OLD], {"SEED_URI": lab.uri(SEEDED, OWNER)}, "make-old", 120)
+        lab.run_python(release, ["-c", MAKE_OLD], {"SEED_URI": lab.uri(SEEDED, OWNING_ROLE)}, "make-old", 120)
         for statement in ROWS:
             lab.site.execute(statement, database=SEEDED)
-        open_s3_client(lab.site.s3).put_object(Bucket=lab.site.s3.name, Key=f"{ARTIFACTS}/a", Body=b"kept")
+        open_s3_client(lab.site.s3).put_object(Bucket=lab.site.s3.name, Key=f"{REHEARSED_PREFIX}/a", Body=b"kept")
         lab.make_fresh(FRESH, release)
         yield lab
 
@@ -122,7 +122,7 @@ def test_a_sound_upgrade_passes(lab, upgraded):
         ),
         ("ALTER TABLE metrics ALTER step DROP DEFAULT", "the_schema_is_that_of_a_fresh_database", "column step"),
         ("ALTER TABLE params DROP CONSTRAINT param_pk", "the_schema_is_that_of_a_fresh_database", "param_pk"),
-        (lambda lab: put_object(lab, b"lost"), "every_object_is_what_it_was", f"{ARTIFACTS}/a"),
+        (lambda lab: put_object(lab, b"lost"), "every_object_is_what_it_was", f"{REHEARSED_PREFIX}/a"),
     ],
     ids=["a row", "a row gone", "a name cut off", "an index", "a default", "a key", "an object"],
 )
@@ -136,7 +136,7 @@ def test_what_an_upgrade_breaks_is_found(lab, upgraded, statement, check, words)
 
 
 def put_object(lab, body):
-    open_s3_client(lab.site.s3).put_object(Bucket=lab.site.s3.name, Key=f"{ARTIFACTS}/a", Body=body)
+    open_s3_client(lab.site.s3).put_object(Bucket=lab.site.s3.name, Key=f"{REHEARSED_PREFIX}/a", Body=body)
 
 
 def test_a_role_that_does_not_own_a_table_may_not_upgrade(lab):
