@@ -88,6 +88,10 @@ bench-engine: $(STAMP) $(LOCUST) ## is our load engine fast enough? beside Locus
 bench-private: $(STAMP) ## how soon is a private stack ready: on a clone of a template, beside a cold start
 	@$(RUN) -m tests.bench_private
 
+.PHONY: bench-data
+bench-data: $(STAMP) ## what make verify-data costs at 10,000 and 100,000 objects, beside a bare listing; ten minutes
+	@$(RUN) -m tests.bench_data
+
 .PHONY: compare
 compare: $(STAMP) ## is B faster than A? make compare A="mlflow=3.17.2 workers=2" B="workers=4" ARGS="--quick"
 	@$(RUN) -m fixtures.compare "$(A)" "$(B)" $(ARGS)

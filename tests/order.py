@@ -16,6 +16,7 @@ SECONDS = {
     "tests/live/test_artifact_roots.py": 6,
     "tests/live/test_causes.py": 12,
     "tests/live/test_idle_connections.py": 35,
+    "tests/live/test_stored_data.py": 12,
     "tests/live/test_waivers.py": 7,
     "tests/live/test_kept_connections.py": 15,
     "tests/live/test_odd_servers.py": 12,
