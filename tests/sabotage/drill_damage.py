@@ -6,19 +6,22 @@ The drill starts its stack itself, so that nobody else can reach it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 import psycopg2
 import pytest
 
-from fixtures.drills import starts, traffic
-from fixtures.drills.drill_stack import SERVER, DrillStack
+from fixtures.config.settings import Settings
+from fixtures.drills import plugin, replicas, starts, traffic
+from fixtures.drills.drill_stack import DRILL_DATABASE, DrillStack, open_drill_stack
 from fixtures.drills.parts import ProcessPart
 from fixtures.drills.starts import StartOutcome
+from fixtures.drills.tcp_proxy import TcpProxy
 from fixtures.drills.traffic import DrillTraffic
 from fixtures.load.history import History, MeantRow
+from fixtures.stack import Stack
 
 # Each of the runs whose batches were all acknowledged before the fault; {} is the list of them.
 STATEMENTS = {
@@ -52,6 +55,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if "stays-down" in words:
         traffic.drive_through = stay_down  # type: ignore[assignment]
         traffic.GIVE_UP_SECONDS = 2.0
+    if "clients" in words:
+        plugin.open_drill_stack = open_harmful_stack
+    if "one-replica" in words:
+        replicas.TcpProxy = FirstOnly  # type: ignore[misc]
     if "ends" in words:
         starts.await_start = end_first
     if "half-migrated" in words:
@@ -63,6 +70,39 @@ def pytest_configure(config: pytest.Config) -> None:
         starts.stopped_postgres = lambda drill: nullcontext()  # type: ignore[assignment]
     if "blames" in words:
         traffic.drive_load = blame_clients  # type: ignore[assignment]
+
+
+# The database forgets one point of each client, and makes more of each run whose answer was lost.
+HARMFUL = (
+    "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+    "CREATE TRIGGER forget BEFORE INSERT ON metrics FOR EACH ROW WHEN (NEW.key = 'metric' AND NEW.step = 1) "
+    "EXECUTE FUNCTION forget()",
+    "CREATE FUNCTION double() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
+    "NEW.run_uuid := md5(NEW.run_uuid); INSERT INTO runs SELECT NEW.*; RETURN NULL; END'",
+    "CREATE TRIGGER double AFTER INSERT ON runs FOR EACH ROW WHEN (NEW.name LIKE '%-lost' AND pg_trigger_depth() = 0) "
+    "EXECUTE FUNCTION double()",
+)
+
+
+@contextmanager
+def open_harmful_stack(settings: Settings, beside: Stack) -> Iterator[DrillStack]:
+    """A private stack whose database does that."""
+    with open_drill_stack(settings, beside) as drill:
+        assert drill.site is not None
+        for statement in HARMFUL:
+            drill.site.execute(statement, database=DRILL_DATABASE)
+        yield drill
+
+
+class FirstOnly(TcpProxy):
+    """A balancer that knows one of its servers only."""
+
+    async def _connect(self) -> Any:
+        whole, self.upstreams = self.upstreams, self.upstreams[:1]
+        try:
+            return await super()._connect()
+        finally:
+            self.upstreams = whole
 
 
 def end_first(part: ProcessPart, since: float, seconds: float = 100) -> StartOutcome:
@@ -84,14 +124,18 @@ await_start, make_replica_database = starts.await_start, starts.make_replica_dat
 drive_through, drive_load = traffic.drive_through, traffic.drive_load
 
 
-def stay_down(drill: DrillStack, sent: DrillTraffic, fault: Callable[[], None], *more: Any) -> traffic.DrillOutcome:
+def stay_down(
+    drill: DrillStack, sent: DrillTraffic, fault: Callable[[], None], *more: Any, **named: Any
+) -> traffic.DrillOutcome:
     """The server dies of the fault, and nobody but its operator starts it again."""
 
     def die() -> None:
         fault()
-        drill.parts[SERVER].kill()
+        port = str(sent.target.address[1])
+        for child in [c for c in drill.start.children if c.ended() is None and port in map(str, c.popen.args)]:  # type: ignore[arg-type]
+            ProcessPart(child, [], lambda: None).kill()
 
-    return drive_through(drill, sent, die, *more)
+    return drive_through(drill, sent, die, *more, **named)
 
 
 def blame_clients(*arguments: Any, **options: Any) -> History:

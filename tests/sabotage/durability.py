@@ -9,6 +9,30 @@ KEPT = f"{FAULTS}every_acknowledged_write_outlives_the_fault"
 HONEST = f"{FAULTS}errors_during_the_fault_do_not_blame_the_client"
 RECOVERS = f"{FAULTS}the_server_recovers_by_itself"
 METRICS_FLOW = f"{FAULTS}metrics_flow_while_the_object_store_is_down"
+ROLLED, REFUSES, FAILOVER, FOLLOWS = (
+    f"durability/test_replicas.py::test_{name}"
+    for name in (
+        "a_rolling_restart_loses_no_acknowledged_write",
+        "a_rolling_restart_refuses_nobody",
+        "a_failover_of_postgres_loses_no_acknowledged_write",
+        "the_server_follows_a_failover_of_postgres",
+    )
+)
+ONCE, THERE_ONCE, KILLED = (
+    f"durability/test_clients.py::test_{name}"
+    for name in (
+        "a_value_whose_answer_is_lost_is_stored_once",
+        "a_run_or_version_whose_answer_is_lost_is_there_once",
+        "what_a_killed_client_had_logged_is_stored",
+    )
+)
+WHOLE, EMPTIED = (
+    f"durability/test_full_disk.py::test_{name}"
+    for name in (
+        "uploads_to_a_full_temporary_disk_are_whole_or_refused",
+        "the_server_recovers_from_a_full_temporary_disk",
+    )
+)
 EARLY, WAITING, COLD, FIRST, REPLICAS = (
     f"durability/test_starts.py::test_{name}"
     for name in (
@@ -42,8 +66,34 @@ RAIDS = (
         "faults after which the server stays down",
         Sabotage("a server that has to be restarted", {RECOVERS: "done after a restart of MLflow"}),
         Sabotage("metrics that fail with the uploads", {METRICS_FLOW: "store-pause: writes of metrics.*failed"}),
+        Sabotage("a server that a failover leaves behind", {FOLLOWS: "done after a restart of MLflow"}),
         beside=f"{KEPT} {HONEST}",
-        options=f"-k store-pause {damage('stays-down')}",
+        options=f"-k 'store-pause or failover' {damage('stays-down')}",
+        ours=True,
+    ),
+    raid(
+        "replicas that lose writes, and a balancer that knows one of two",
+        Sabotage("a rolling restart that loses acknowledged points", {ROLLED: "rolling-restart.*3 lost"}),
+        Sabotage("nobody serves while a replica restarts", {REFUSES: "requests that were refused: expected none.*503"}),
+        Sabotage("a failover that loses acknowledged points", {FAILOVER: "postgres-failover.*3 lost"}),
+        beside=FOLLOWS,
+        options=damage("loses", "one-replica"),
+        ours=True,
+    ),
+    raid(
+        "a database that forgets points of clients, and doubles runs",
+        Sabotage("a point of a batch that is not there", {ONCE: "metric points of run", KILLED: "1 lost"}),
+        Sabotage("more runs than a repeated request can make", {THERE_ONCE: "expected 1 run.*seen 4 runs"}),
+        beside=HONEST,
+        options=f"-k 'test_clients or postgres-restart' {damage('clients')}",
+        ours=True,
+    ),
+    raid(
+        "a disk that is filled, and a server that does not get over it",
+        Sabotage("points that are lost with the uploads", {WHOLE: "full-temporary-disk.*3 lost"}),
+        Sabotage("a server that has to be restarted to have room", {EMPTIED: "done after a restart of MLflow"}),
+        beside=HONEST,
+        options=f"-k 'test_full_disk or postgres-pause' {damage('loses', 'stays-down')}",
         ours=True,
     ),
     raid(

@@ -56,6 +56,12 @@ def test_a_whole_stack_is_found_ready(raid, target, tmp_path):
 
 
 SLOW_RAIDS = {  # more than ten seconds of CPU each; others of their suites take less
+    "faults after which the server stays down",
+    "replicas that lose writes, and a balancer that knows one of two",
+    "a database that forgets points of clients, and doubles runs",
+    "a disk that is filled, and a server that does not get over it",
+    "starts that go wrong",
+    "starts that take long, and go wrong",
     "inputs and requirements that are lost",
     "limits of the operators",
     "paging",
