@@ -37,7 +37,7 @@ durability: $(STAMP) ## break a stack of our own under traffic: what is lost, ho
 	@$(RUN) -m pytest $(EARLY) suites/durability $(ARGS)
 
 .PHONY: recovery-drill
-recovery-drill: $(STAMP) ## back up a stack of our own under load, restore it, compare; mlflow gc (docs/recovery.md)
+recovery-drill: $(STAMP) ## back up a stack of our own under load, restore it, compare (docs/recovery.md)
 	@$(RUN) -m pytest $(EARLY) suites/recovery $(ARGS)
 
 test: $(STAMP) $(LOCUST) ## the project's own tests, sabotage included, but for a few slow ones
