@@ -4,12 +4,11 @@ import pytest
 
 from fixtures.clients.rest import REST_API, parse_body
 from fixtures.clients.routes import describe_answer, read_json_path
+from fixtures.clients.users import USERS_API, ask_default_permission
 from fixtures.core.outcomes import CauseId, Lack, OutOfScope, expect_that
 from fixtures.guardrails.cleanup import SEARCH_OF_KIND
 from fixtures.stack import SignIn
 
-USERS_API = "/api/3.0/mlflow/users"
-NO_EXPERIMENT = "2147483646"  # that nobody has: what a user may do with it is default_permission
 MOST = 100
 
 
@@ -38,21 +37,6 @@ def count_foreign_objects(probe, prefix):
         count = sum(not str(one["name"]).startswith(prefix) for one in page.get(field, []))
         seen.append(f"{kind}s: {count}{' or more' if page.get('next_page_token') else ''}")
     return ", ".join(seen)
-
-
-def ask_default_permission(probe, user):
-    """What the user may do with an experiment that nobody has; the empty text if no API says it."""
-    query = {"username": user, "resource_type": "experiment", "resource_id": NO_EXPERIMENT}
-    answer = probe.get(f"{USERS_API}/permissions/get", params=query)
-    if answer.status_code == 200:
-        return str(read_json_path(parse_body(answer), ("permission",)))
-    # Older versions let a user ask for the permissions on an experiment with MANAGE only.
-    query = {"username": user, "experiment_id": NO_EXPERIMENT}
-    answer = probe.get(f"{REST_API}/experiments/permissions/get", params=query)
-    if probe.denies(answer):
-        return "less than MANAGE"
-    is_let_in = read_json_path(parse_body(answer), ("error_code",)) == "RESOURCE_DOES_NOT_EXIST"
-    return "MANAGE" if is_let_in else ""
 
 
 @pytest.mark.read_only

@@ -10,11 +10,14 @@ from fixtures.clients.mlflow_errors import is_permission_denied
 from fixtures.clients.rest import ARTIFACT_API, REST_API
 from fixtures.clients.routes import read_json_path
 from fixtures.clients.spans import make_span_body, make_trace_id, post_spans
-from fixtures.clients.users import GRANT_FIELDS
-from fixtures.core.outcomes import CauseId, Lack, NotProven, OutOfScope, Symptom, expect_that, shorten_text
+from fixtures.clients.users import GRANT_FIELDS, ask_default_permission
+from fixtures.core.outcomes import CauseId, Finding, Lack, NotProven, OutOfScope, Symptom, expect_that, shorten_text
 from fixtures.core.uris import is_proxied, proxied_path
 from fixtures.preflight.canary import require_field
 
+PERMISSIONS = CauseId.SIGN_IN_PERMISSIONS
+NOTHING = ("NO_PERMISSIONS", "DENY")
+OF_THEMSELVES = ("scorer", "endpoint")  # objects with permissions of their own: default_permission opens them
 ADMIN_ROUTE = f"{REST_API}/users/update-admin"
 OF_EXPERIMENTS = ("dataset", "schema")  # further objects on which an experiment's permissions hold
 
@@ -118,7 +121,7 @@ def judge(what, found, expected):
     wrong = [route.name for route, granted in found.items() if granted != expected[route.deed]]
     words = ", ".join(f"{deed}: {'granted' if may else 'refused'}" for deed, may in expected.items())
     seen = f"the contrary: {', '.join(wrong)}"
-    expect_that(not wrong, what, words, seen, cause=CauseId.SIGN_IN_PERMISSIONS, cases=wrong)
+    expect_that(not wrong, what, words, seen, cause=PERMISSIONS, cases=wrong)
 
 
 def test_a_reader_reads_and_does_not_write(prepare):
@@ -145,7 +148,10 @@ def test_a_user_without_permission_gets_nothing(prepare):
     Remedy: upgrade MLflow: older versions leave routes out (CVE-2025-14297, CVE-2025-15381, CVE-2026-2651); if a
     plug-in asks for the sign-in, correct its rules for the routes named.
     """
-    found = ask_each(*prepare("denied", "DENY", [extra.kind for extra in EXTRA_OBJECTS]), *RouteDeed)
+    denied, objects = prepare("denied", "DENY", [extra.kind for extra in EXTRA_OBJECTS])
+    if ask_default_permission(denied, denied.access.username) not in NOTHING:
+        objects = dataclasses.replace(objects, more={k: v for k, v in objects.more.items() if k not in OF_THEMSELVES})
+    found = ask_each(denied, objects, *RouteDeed)
     judge(f"{len(found)} routes as a user without permission", found, dict.fromkeys(RouteDeed, False))
 
 
@@ -162,7 +168,7 @@ def test_a_user_gives_themselves_no_rights(make_member, make_experiment):
     for path, body in describe_grant("experiment", experiment).items():
         asked[f"POST {path}"] = member.post(path, json={**body, "username": name, "permission": "MANAGE"})
     given = [route for route, answer in asked.items() if answer.status_code == 200]
-    what, cause = "rights that a user asks for themselves", CauseId.SIGN_IN_PERMISSIONS
+    what, cause = "rights that a user asks for themselves", PERMISSIONS
     expect_that(not given, what, "refused", f"given by {', '.join(given)}", cause=cause, cases=given)
 
 
@@ -177,7 +183,7 @@ def test_a_newcomer_deletes_nothing_of_others(prepare, note):
         note(f"a user who was given nothing may, with what others made: {', '.join(may)} (default_permission)")
     judge(
         "routes as a user who was given nothing",
-        ask_each(newcomer, objects, RouteDeed.DELETE),
+        ask_each(newcomer, objects, RouteDeed.DELETE, once=True),
         {RouteDeed.DELETE: False},
     )
 
@@ -187,28 +193,51 @@ def test_a_manager_may_delete(prepare):
 
     Remedy: look for a plug-in or proxy that refuses the routes named.
     """
-    found = ask_each(*prepare("manager", "MANAGE", OF_EXPERIMENTS), RouteDeed.WRITE, RouteDeed.DELETE, once=True)
+    found = ask_each(*prepare("manager", "MANAGE", ["dataset"]), RouteDeed.WRITE, RouteDeed.DELETE, once=True)
     judge("routes as a user with MANAGE", found, {RouteDeed.WRITE: True, RouteDeed.DELETE: True})
 
 
+@pytest.fixture(scope="module")
+def located(stack, probe, unique, make_run, run_roots):
+    """(experiment, location, where the artifact API keeps its files) of an experiment with a location of its own."""
+    if not is_proxied(stack.artifact_root):
+        raise OutOfScope(Lack.PROXIED_ARTIFACTS, f"clients keep artifacts in {stack.artifact_root} themselves")
+    name = unique("located")
+    made = probe.call("experiments/create", {"name": name, "artifact_location": f"mlflow-artifacts:/{name}"})
+    experiment = str(require_field(made, "experiment_id"))
+    return experiment, f"mlflow-artifacts:/{name}", proxied_path(run_roots[make_run(experiment)])
+
+
 @pytest.mark.known_issue("R08")
-def test_an_editor_stores_files_at_any_location(stack, probe, admin, unique, make_member, make_run, run_roots):
+def test_an_editor_stores_files_at_any_location(admin, make_member, located):
     """A team whose experiment has an artifact location of its own must be able to log models there, not only metrics.
 
     Remedy: make experiments without artifact_location. MLflow's basic auth knows the experiment of a file only if the
     file's path begins with the experiment's id.
     """
-    if not is_proxied(stack.artifact_root):
-        raise OutOfScope(Lack.PROXIED_ARTIFACTS, f"clients keep artifacts in {stack.artifact_root} themselves")
-    editor, name = make_member("located"), unique("located")
-    location = f"mlflow-artifacts:/{name}"
-    made = probe.call("experiments/create", {"name": name, "artifact_location": location})
-    experiment = str(require_field(made, "experiment_id"))
+    editor, (experiment, location, root) = make_member("located"), located
     grant(admin, editor.access.username, "EDIT", "experiment", experiment)
-    root = proxied_path(run_roots[make_run(experiment)])
-    answer = editor.put(f"{ARTIFACT_API}/{root}/{name}.txt", data=name.encode())
+    answer = editor.put(f"{ARTIFACT_API}/{root}/edited.txt", data=b"of an editor")
     denied = answer.status_code == 403 and is_permission_denied(answer.text)
     symptom = Symptom.OWN_LOCATION_REFUSED if denied else None
     seen = f"{answer.status_code} {shorten_text(answer.text, 100)}"
     what = f"a file of a user with EDIT, in experiment {experiment} at {location}"
     expect_that(answer.status_code == 200, what, "stored", seen, symptom=symptom)
+
+
+@pytest.mark.known_issue("R08-read")
+def test_files_at_any_location_keep_to_their_readers(admin, make_member, located):
+    """A user who may not see an experiment must not read its files, wherever it keeps them.
+
+    Remedy: set default_permission = NO_PERMISSIONS in the file of MLFLOW_AUTH_CONFIG_PATH, or make experiments without
+    artifact_location: MLflow's basic auth goes by default_permission if a path does not begin with an experiment's id.
+    """
+    outsider, (experiment, location, root) = make_member("outside"), located
+    grant(admin, outsider.access.username, "DENY", "experiment", experiment)
+    admin.put_artifact(f"{root}/kept.txt", content := b"not for everybody")
+    answer = outsider.get(f"{ARTIFACT_API}/{root}/kept.txt")
+    what, seen = f"a file in experiment {experiment} at {location}, as a user without permission", answer.status_code
+    if content in answer.content:
+        by_default = ask_default_permission(outsider, outsider.access.username) not in NOTHING
+        symptom = Symptom.OWN_LOCATION_OPEN if by_default else None
+        raise Finding(what, "refused", f"{seen}, read", cause=None if by_default else PERMISSIONS, symptom=symptom)

@@ -107,8 +107,17 @@ RAIDS = (
             "it keeps files at a location of an experiment's own from everybody",
             {f"{PERMISSION}n_editor_stores_files_at_any_location": "a file of a user with EDIT.*expected stored.*403"},
             lambda: [
-                Rule("files", at("mlflow-artifacts/artifacts/rdy-", "PUT"), answer(403, "no such folder for you"))
+                Rule(
+                    "files",
+                    at("mlflow-artifacts/artifacts/rdy-", "PUT"),
+                    only(lambda r: r.headers["Authorization"] != encode_basic(ADMIN), answer(403, "not for you")),
+                )
             ],
+        ),
+        Sabotage(
+            "it reads files there as the admin",
+            {f"{PERMISSION[:-2]}_files_at_any_location_keep_to_their_readers": "as a user without.*seen 200, read"},
+            lambda: [Rule("reads", at("mlflow-artifacts/artifacts/rdy-", "GET"), edit(become_admin))],
         ),
         Sabotage(
             "MANAGE for everybody on everything",

@@ -36,8 +36,8 @@ SLOW = {
 # What only the first requests after a start see.
 FRESH = {"F11-first"}
 DRILL_SECONDS = 600  # of a run of the suite durability
-# What only users of MLflow's own sign-in see.
-SIGNED_IN = {"R08"}
+# What only users of MLflow's own sign-in see -> default_permission.
+SIGNED_IN = {"R08": "NO_PERMISSIONS", "R08-read": "READ"}
 
 
 @dataclass
@@ -45,16 +45,16 @@ class Servers:
     """One server at a time, the last that was asked for, so that tests in the order of versions share it."""
 
     site: Site
-    key: tuple[str, bool, bool] | None = None
+    key: tuple[str, bool, str] | None = None
     stack: Stack | None = None
     left: ExitStack = field(default_factory=ExitStack)
 
-    def of(self, version: str, coarse: bool = False, basic: bool = False) -> Stack:
-        """The server of this version; with a `coarse` clock where races need it, and with a sign-in if `basic`."""
-        if (version, coarse, basic) != self.key:
+    def of(self, version: str, coarse: bool = False, permission: str = "") -> Stack:
+        """The server of this version; with a `coarse` clock where races need it, and with a sign-in if `permission`."""
+        if (version, coarse, permission) != self.key:
             self.left.close()
-            self.stack = self.left.enter_context(server_of(version, self.site, coarse, basic))
-            self.key = version, coarse, basic
+            self.stack = self.left.enter_context(server_of(version, self.site, coarse, permission))
+            self.key = version, coarse, permission
         return self.stack
 
     @contextmanager
@@ -62,7 +62,7 @@ class Servers:
         """The server of this version, under what gives the entry's race time."""
         if entry.id in FRESH:
             self.key = None
-        stack = self.of(version, entry.id in COARSE, entry.id in SIGNED_IN)
+        stack = self.of(version, entry.id in COARSE, SIGNED_IN.get(entry.id, ""))
         slow = SLOW.get(entry.id, {"sql": (), "mend": ()})
         self.execute(version, slow["sql"])
         try:
@@ -89,9 +89,10 @@ def database_of(version: str) -> str:
 
 
 @contextmanager
-def server_of(version: str, site: Site, coarse: bool, basic: bool) -> Iterator[Stack]:
+def server_of(version: str, site: Site, coarse: bool, permission: str) -> Iterator[Stack]:
     """An `mlflow server` of this version on a new database, set up as our own stacks are; whoever asks is the admin."""
     python, begin, name = provide_python(version), site.start, database_of(version)
+    basic = bool(permission)
     for database in (name, *([basic_auth.AUTH_DATABASE] if basic else [])):
         site.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
         site.execute("CREATE DATABASE {}", database)
@@ -101,7 +102,7 @@ def server_of(version: str, site: Site, coarse: bool, basic: bool) -> Iterator[S
         (clock := begin.home / "clock").mkdir(exist_ok=True)
         (clock / "sitecustomize.py").write_text(COARSE_CLOCK)
         given["PYTHONPATH"] = str(clock)
-    more, password = basic_auth.auth_variables(begin.home, site.uri(name)) if basic else ({}, "")
+    more, password = basic_auth.auth_variables(begin.home, site.uri(name), permission) if basic else ({}, "")
     if basic:
         basic_auth.make_user_store(begin.home, given | more, python)
     child = embedded.start_server(begin.home, port, given | more, basic, name=name, python=python)
