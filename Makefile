@@ -97,8 +97,9 @@ compare: $(STAMP) ## is B faster than A? make compare A="mlflow=3.17.2 workers=2
 	@$(RUN) -m fixtures.compare "$(A)" "$(B)" $(ARGS)
 
 .PHONY: rehearse
-rehearse: $(STAMP) ## an upgrade of MLflow, on private copies: make rehearse FROM=2.22.5 TO=3.17.2 (docs/upgrades.md)
-	@$(RUN) -m fixtures.tools.rehearse $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(ARGS)
+rehearse: $(STAMP) ## an upgrade of MLflow, on private copies: make rehearse FROM=2.22.5 [DUMP=FILE] (docs/upgrades.md)
+	@$(RUN) -m fixtures.tools.rehearse $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) \
+	  $(if $(DUMP),--dump $(DUMP)) $(ARGS)
 
 .PHONY: engine images image setup-local setup-aws bucket
 images: $(STAMP) ## fetch the images of docker/images.env that the Docker engine lacks (IMAGES="mlflow ..." for some)

@@ -32,6 +32,7 @@ SECONDS = {
     "tests/lifecycle/test_endings.py": 9,
     "tests/lifecycle/test_exit_codes.py": 5,
     "tests/lifecycle/test_fleet.py": 8,
+    "tests/lifecycle/test_rehearse_endings.py": 6,
     "tests/lifecycle/test_isolation.py": 12,
     "tests/lifecycle/test_workflow_github.py": 8,
     "tests/sabotage/test_baseline_gates.py": 9,

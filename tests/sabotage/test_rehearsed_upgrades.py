@@ -4,20 +4,24 @@ FROM's database is made by the new version's own migrations, up to a revision of
 """
 
 import re
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from fixtures.backends.postgres import find_postgres_programs
 from fixtures.backends.private import open_private_start
 from fixtures.backends.site import open_site
 from fixtures.clients.s3 import open_s3_client
 from fixtures.tools.rehearse.client_frame import WORKS, WRONG
+from fixtures.tools.rehearse.dump import choose_release, load_dump, read_dump
 from fixtures.tools.rehearse.judges import judge_outcome
 from fixtures.tools.rehearse.lab import OWNING_ROLE, REHEARSED_PREFIX, Lab, Release
 from fixtures.tools.rehearse.outcome import Moment, Outcome
 from fixtures.tools.rehearse.rehearsal import FRESH, LIVE, SEEDED, Rehearsal
+from fixtures.tools.rehearse.rows import hold_rows
 from fixtures.verdict.records import Status
 
 pytestmark = pytest.mark.timeout(300)
@@ -174,3 +178,34 @@ def test_a_server_that_loses_metrics_in_silence_is_wrong(lab):
     outcomes = {op.name: op.outcome for op in run.operations}
     assert [op for op, outcome in outcomes.items() if outcome == WRONG] == ["log params and tags, delete a tag"]
     assert {outcome for op, outcome in outcomes.items() if outcome != WRONG} == {WORKS}
+
+
+@pytest.mark.parametrize("form", ["custom", "plain"])
+def test_an_operators_dump_is_loaded_with_its_owners(lab, tmp_path, form):
+    """The role that owns alembic_version becomes ours; a table of another role stays that role's, and is told."""
+    lab.clone(SEEDED, "theirs")
+    for line in (
+        "ALTER SCHEMA public RENAME TO tracking",
+        "CREATE ROLE other",
+        "ALTER TABLE tracking.trace_info OWNER TO other",
+        "GRANT SELECT ON tracking.runs TO other",
+    ):
+        lab.site.execute(line, database="theirs")
+    file = tmp_path / "dump"
+    program = find_postgres_programs(lab.home, None) / "bin" / "pg_dump"
+    subprocess.run([program, f"--format={form}", "-f", file, lab.dsn("theirs")], check=True)
+    for line in ("DROP DATABASE theirs", "DROP ROLE other"):
+        lab.site.execute(line)
+    dump = read_dump(file)
+    assert (dump.revision, choose_release(dump, None, lab.new.version)) == (BEFORE, "3.16.1")
+    lab.make_database("copy")
+    try:
+        assert set(load_dump(lab, dump, "copy")) == {OWNING_ROLE, "other"}
+        assert lab.schema == "tracking"
+        assert hold_rows(lab.site, "copy") > 50
+        (rows,) = lab.site.execute("SELECT count(*) FROM tracking.metrics", database="copy")[0]
+        assert rows == 50
+    finally:
+        lab.choose_schema("public")
+        lab.drop("copy")
+        lab.site.execute("DROP ROLE other")
