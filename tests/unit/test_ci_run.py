@@ -12,6 +12,7 @@ PROGRAMS = ("make", "nginx", "go", "promtool", "apt-get")
 PARTS = (
     *("set-up", "make lint, with the set-up of .venv", "tools of the tests", "make test-all", "make ready"),
     "make durability",
+    "make rehearse",
     "make recovery-drill",
     *("engine: start", "make images", "tests/containers", "suites, --stack containers", "suites, --stack compose"),
     "engine: stop",

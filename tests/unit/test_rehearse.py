@@ -157,6 +157,7 @@ def test_the_answers_are_plain():
 
 def test_the_default_pairs_are_the_last_major_and_the_minor_before():
     assert pairs.choose_pairs(None, None, "3.17.2") == [("2.22.5", "3.17.2"), ("3.16.1", "3.17.2")]
+    assert pairs.choose_pairs(None, None, "3.17.2", last_minor=True) == [("3.16.1", "3.17.2")]
     assert pairs.choose_pairs(None, None, "2.21.0") == [("2.20.4", "2.21.0")]
     assert pairs.choose_pairs("3.17.1", None, "3.17.2") == [("3.17.1", "3.17.2")]
 
