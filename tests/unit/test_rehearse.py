@@ -1,5 +1,7 @@
 """The judges, answers and refusals of a rehearsed upgrade, on plain data."""
 
+import subprocess
+
 import pytest
 
 from fixtures.config.readers import Usage
@@ -8,7 +10,7 @@ from fixtures.tools.rehearse import pairs
 from fixtures.tools.rehearse.__main__ import main
 from fixtures.tools.rehearse.answers import answer_questions, tabulate_operations
 from fixtures.tools.rehearse.client_frame import LEFT_OUT, REFUSED, UNCLEAR, WORKS, WRONG
-from fixtures.tools.rehearse.dump import choose_release, read_dump
+from fixtures.tools.rehearse.dump import choose_release, open_as_sql, read_dump
 from fixtures.tools.rehearse.judges import SKLEARN, judge_outcome
 from fixtures.tools.rehearse.outcome import (
     ClientRun,
@@ -176,6 +178,15 @@ COPY public.alembic_version (version_num) FROM stdin;
 def write_dump(folder, version="3.16.1", text=DUMP):
     (folder / "dump.sql").write_text(text.format(revision=find_head_for(version)))
     return folder / "dump.sql"
+
+
+def test_a_program_reads_all_of_a_dump_of_sql(tmp_path):
+    file = tmp_path / "dump.sql"
+    file.write_text("".join(f"SELECT {n};\n" for n in range(100_000)))
+    with open_as_sql(file) as lines:
+        assert subprocess.run(["cat"], stdin=lines, capture_output=True, check=True).stdout == file.read_bytes()
+    with open_as_sql(file) as lines:
+        assert b"".join(lines) == file.read_bytes()
 
 
 def test_a_dump_says_which_release_it_is_of(tmp_path):
