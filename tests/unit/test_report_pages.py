@@ -14,6 +14,7 @@ from fixtures.report.html import render_html
 from fixtures.report.markdown import render_markdown
 from fixtures.report.report import read_report
 from fixtures.report.sections import make_page
+from fixtures.report.trend import render_trend
 from tests.unit.report_project import Project
 
 SAMPLES = {
@@ -120,3 +121,19 @@ def test_what_is_no_report_is_refused_in_a_line(tmp_path, capsys, content):
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "readiness.json" in said
     assert again.main([]) == 4
+
+
+def test_pages_are_made_for_dark_screens_paper_keyboards_and_screen_readers(told):
+    """The same style in both; what scrolls can be reached by keyboard and has a name."""
+    for page in ((told / "readiness.html").read_text(), render_trend([], [])):
+        assert "(prefers-color-scheme: dark)" in page and "@media print" in page
+        assert page.count("<main>") == page.count("</main>") == 1
+        assert "<th>" not in page and "<pre>" not in page
+        wide = re.findall(r'<div class="wide" role="region" tabindex="0" aria-label="([^"]+)">\n<table>', page)
+        assert len(wide) == page.count("<table>")
+
+
+def test_pages_give_causes_before_facts_and_facts_before_details(told):
+    titles = re.findall(r"<h2>(.+?)</h2>", (told / "readiness.html").read_text())
+    order = ["Findings", "Stack", "Figures", "Checks", "Time"]
+    assert [title for title in titles if title in order] == order
