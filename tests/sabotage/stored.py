@@ -30,6 +30,8 @@ def somebodys_models(target: Target, aim: Aim) -> Iterator[str]:
     with TemporaryDirectory() as folder:
         (Path(folder) / "MLmodel").write_text("flavors: {}\n")
         client.log_artifacts(run.run_id, folder, "model")
+        client.log_dict(run.run_id, {}, "t.json")
+        client.set_tag(run.run_id, "mlflow.loggedArtifacts", '[{"path": "t.json", "type": "table"}]')
         client.log_model_artifacts(model.model_id, folder)
     client.finalize_logged_model(model.model_id, "READY")
     client.create_registered_model(name)
@@ -63,6 +65,7 @@ RAIDS = (
             {
                 f"{MODELS}_model_versions_have_their_files": r"none for churn-\w+ 2 at .*, churn-\w+ 1 at",
                 f"{MODELS}_logged_models_have_their_files": r"none for m-\w+ at",
+                f"{MODELS}_runs_have_their_tables": r"none for run \w+ at",
             },
             breaks=files_behind_its_back,
         ),
