@@ -4,10 +4,16 @@ import pytest
 
 from fixtures.core.outcomes import Symptom, expect
 
-CONNECTIONS = 6
+CONNECTIONS, FEWEST = 6, 4
 
 
-def test_moved_alias_resolves_to_the_new_version_at_once(enter, registry):
+@pytest.fixture
+def connections(stack):
+    """On how many connections an alias is asked for: fewer on a slow server."""
+    return stack.speed.scale_count(CONNECTIONS, FEWEST)
+
+
+def test_moved_alias_resolves_to_the_new_version_at_once(enter, registry, connections):
     """A deploy that reads @champion after a promotion gets the new version, whichever server worker answers.
 
     Remedy: look at table registered_model_aliases; if it is right and answers differ, look for a cache between,
@@ -16,8 +22,8 @@ def test_moved_alias_resolves_to_the_new_version_at_once(enter, registry):
     model = enter(3)
     for number in (1, 3, 2):
         registry.move_alias(model.name, "champion", str(number))
-        seen = [registry.at(model.name, "champion") for _ in range(CONNECTIONS)]
-        expect(f"@champion of {model.name}, asked on {CONNECTIONS} connections", seen, [str(number)] * CONNECTIONS)
+        seen = [registry.at(model.name, "champion") for _ in range(connections)]
+        expect(f"@champion of {model.name}, asked on {connections} connections", seen, [str(number)] * connections)
     model.aliases["champion"] = 2
     registry.shows(model)
 
@@ -58,7 +64,7 @@ def test_searched_versions_show_their_aliases(probe, enter, registry):
     expect(f"aliases of the versions of {model.name} that a search finds", seen, [["champion"]], symptom=symptom)
 
 
-def test_deleted_alias_does_not_resolve(enter, registry):
+def test_deleted_alias_does_not_resolve(enter, registry, connections):
     """A deploy that asks for an alias that was taken away must fail, not get what it had before.
 
     Remedy: look at table registered_model_aliases, and for a cache between clients and server.
@@ -66,7 +72,7 @@ def test_deleted_alias_does_not_resolve(enter, registry):
     model = enter(1)
     registry.move_alias(model.name, "champion", "1")
     registry.delete("registered-models/alias", model.name, alias="champion")
-    for _ in range(CONNECTIONS):
+    for _ in range(connections):
         registry.unresolved(model.name, "champion")
     registry.shows(model)
 

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from tests.sabotage.client_search import without
-from tests.sabotage.harness import Sabotage, raid, trigger
+from tests.sabotage.harness import FLOOR, Sabotage, raid, trigger
 from tests.sabotage.lies import HTML, api, artifacts, asked, has, in_list, lie, nth, only, refused, says
 from tests.sabotage.rules import Action, Forward, Request, Response, Rule, answer, at
 
@@ -139,6 +139,7 @@ RAIDS = (
         ),
         beside="""client/test_runs.py::test_a_tag_holds_what_was_set_last_until_it_is_deleted
             client/test_metrics.py::test_a_repeated_metric_point_is_stored_once""",
+        options=FLOOR,
     ),
     raid(
         "a folder of many files",

@@ -38,7 +38,7 @@ RAIDS = (
         ),
         Sabotage(
             "a version number is skipped",
-            {f"{VERSIONS}concurrent_registrations_get_a_number_each": "numbers given to 16 registrations of rdy-"},
+            {f"{VERSIONS}concurrent_registrations_get_a_number_each": "numbers given to 8 registrations of rdy-"},
             **trigger(
                 "model_versions",
                 "NEW.version := NEW.version + 1; RETURN NEW;",
@@ -47,6 +47,7 @@ RAIDS = (
         ),
         beside=f"{VERSIONS}versions_are_numbered_in_the_order_of_registration "
         f"{VERSIONS}number_of_a_deleted_version_is_not_given_again",
+        options=FLOOR,
     ),
     raid(
         "promotions, copies and walks",
