@@ -9,6 +9,7 @@ from fixtures.preflight.schema_heads import find_head_for
 from fixtures.tools.rehearse import pairs
 from fixtures.tools.rehearse.__main__ import main
 from fixtures.tools.rehearse.answers import answer_questions, tabulate_operations
+from fixtures.tools.rehearse.catalog_facts import compare_schemas
 from fixtures.tools.rehearse.client_frame import LEFT_OUT, REFUSED, UNCLEAR, WORKS, WRONG
 from fixtures.tools.rehearse.dump import choose_release, open_as_sql, read_dump
 from fixtures.tools.rehearse.judges import SKLEARN, judge_outcome
@@ -252,3 +253,10 @@ def test_a_disk_without_room_is_refused_before_anything_is_made(monkeypatch):
     monkeypatch.setattr(pairs.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 2**30})())
     with pytest.raises(Usage, match=r"1\.0 GiB are free, 2\.0 GiB are needed; set TMPDIR"):
         pairs.require_room(pairs.LEAST_ROOM)
+
+
+def test_a_check_that_a_dump_writes_otherwise_is_the_same():
+    loaded = "CHECK (((s)::text = ANY (ARRAY[('a'::character varying)::text, ('b'::character varying)::text])))"
+    fresh = "CHECK (((s)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])))"
+    assert compare_schemas({"constraint k": loaded}, {"constraint k": fresh}) == []
+    assert compare_schemas({"constraint k": loaded}, {"constraint k": fresh.replace("'b'", "'c'")}) != []
