@@ -38,6 +38,11 @@ def is_new(request: Request) -> bool:
     return "-everywhere-" in request.query
 
 
+def is_declared(request: Request) -> bool:
+    """Whether it is about the user of the run, not about one whom it made."""
+    return f"username={USER}&" in request.query
+
+
 def become_admin(request: Request) -> None:
     del request.headers["Authorization"]
     request.headers["Authorization"] = encode_basic(ADMIN)
@@ -122,7 +127,9 @@ RAIDS = (
         Sabotage(
             "MANAGE for everybody on everything",
             {DEFAULT: "user ann may do with an experiment that nobody has: expected less than MANAGE, seen MANAGE"},
-            lambda: [Rule("default", at("/users/permissions/get$", "GET"), edit_json(response=give_all))],
+            lambda: [
+                Rule("default", at("/users/permissions/get$", "GET"), only(is_declared, edit_json(response=give_all)))
+            ],
         ),
         Sabotage(
             "replicas with users and keys of their own",
