@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.sabotage.harness import Sabotage, raid
 
 BACKUP = "recovery/test_backup.py::test_"
+GC = "recovery/test_gc.py::test_gc_"
 TAKEN = f"{BACKUP}a_backup_taken_under_load_is_restored"
 
 
@@ -33,6 +34,35 @@ RAIDS = (
         ),
         beside=TAKEN,
         options=damage("rows-and-files"),
+        ours=True,
+    ),
+    raid(
+        "a gc that takes files alone, and tags of neighbours",
+        Sabotage(
+            "the database keeps runs of living experiments, and loses tags",
+            {
+                f"{GC}removes_the_rows_of_what_was_deleted": "seen .*not the symptom of known issue F42-inputs",
+                f"{GC}takes_nothing_of_a_neighbour": "lost to mlflow gc.*tags: ",
+                f"{GC}spares_the_files_of_a_registered_version": "expected still there, seen 0 left, 1 rows",
+            },
+        ),
+        beside=f"{GC}ends_well_on_rich_data {GC}removes_the_objects_of_what_was_deleted",
+        options=damage("gc-says"),
+        ours=True,
+    ),
+    raid(
+        "a gc that fails",
+        Sabotage(
+            "the database refuses to delete a run",
+            {
+                f"{GC}ends_well_on_rich_data": "it stays.*expected 0, seen 1",
+                f"{GC}removes_the_rows_of_what_was_deleted": "experiments: ",
+                f"{GC}removes_the_objects_of_what_was_deleted": "folder/file.txt",
+                f"{GC}removes_the_files_of_logged_models": "MLmodel",
+            },
+        ),
+        beside=f"{GC}takes_nothing_of_a_neighbour",
+        options=damage("gc-fails"),
         ours=True,
     ),
     raid(

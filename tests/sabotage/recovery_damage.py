@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psycopg2
 import pytest
 
 from fixtures.clients.s3 import S3Door, open_s3_client
-from fixtures.drills import backup_drill
+from fixtures.drills import backup_drill, gc_drill
 from fixtures.drills.backup_drill import BackupOutcome, FileWriter, RecoveryCommand
 from fixtures.drills.drill_stack import DrillStack
 from fixtures.drills.traffic import DrillTraffic
@@ -28,10 +29,37 @@ def pytest_configure(config: pytest.Config) -> None:
     words = config.getoption("--recovery-damage").split(",")
     if "rows-and-files" in words:
         backup_drill.read_restored = read_damaged  # type: ignore[assignment]
+    for word in GC_DAMAGES.keys() & set(words):
+        gc_drill.call_gc = partial(call_damaged_gc, GC_DAMAGES[word])
     if "manifest" in words:
         backup_drill.call_recovery = call_with_edit  # type: ignore[assignment]
 
 
+# What the database does to `mlflow gc`, and what somebody does meanwhile.
+ALIVE = """
+    IF (SELECT lifecycle_stage FROM experiments e WHERE e.experiment_id = OLD.experiment_id) = ''active'' THEN
+        RETURN NULL;
+    END IF;
+    RETURN OLD;"""
+STOP = "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {} END'"
+STOPPED = "CREATE TRIGGER stop BEFORE DELETE ON runs FOR EACH ROW EXECUTE FUNCTION stop()"
+GC_DAMAGES = {
+    "gc-says": (STOP.format(ALIVE), STOPPED, "DELETE FROM tags WHERE key = 'team'"),
+    "gc-fails": (STOP.format("RAISE EXCEPTION ''it stays'';"), STOPPED),
+}
+
+
+def call_damaged_gc(statements: tuple[str, ...], drill: DrillStack) -> tuple[int, str]:
+    """`mlflow gc` on a database that keeps runs."""
+    assert drill.stack.db_uri
+    uri = re.sub(r"^postgresql\+\w+", "postgresql", drill.stack.db_uri)
+    with closing(psycopg2.connect(uri)) as link, link, link.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    return call_gc(drill)
+
+
+call_gc = gc_drill.call_gc
 read_restored, call_recovery = backup_drill.read_restored, backup_drill.call_recovery
 
 

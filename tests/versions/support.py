@@ -35,7 +35,7 @@ SLOW = {
 }
 # What only the first requests after a start see.
 FRESH = {"F11-first"}
-DRILL_SECONDS = 600  # of a run of the suite durability
+DRILL_SECONDS = 600  # of a run of the suites durability and recovery
 # What only users of MLflow's own sign-in see -> default_permission.
 SIGNED_IN = {"R08": "NO_PERMISSIONS", "R08-read": "READ"}
 
@@ -122,7 +122,7 @@ def look(stack: Stack, version: str, entry: KnownIssue, folder: Path) -> dict[st
     Drills break their stack: the run starts one of its own.
     """
     operator = Operator(stack, folder)
-    if entry.check.startswith("suites/durability/"):
+    if entry.check.startswith(("suites/durability/", "suites/recovery/")):
         words = [entry.check, "--stack", "embedded", "--mlflow-version", version, f"--report-dir={operator.reports}"]
         environment = clean_environment() | {"TMPDIR": str(operator.temporary)}
         forked.run(words, environment, ROOT, folder / "output", DRILL_SECONDS)
