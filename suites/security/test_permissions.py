@@ -236,6 +236,7 @@ def test_files_at_any_location_keep_to_their_readers(admin, make_member, located
     grant(admin, outsider.access.username, "DENY", "experiment", experiment)
     admin.put_artifact(f"{root}/kept.txt", content := b"not for everybody")
     answer = outsider.get(f"{ARTIFACT_API}/{root}/kept.txt")
+    admin.delete(f"{ARTIFACT_API}/{root}/kept.txt")
     what, seen = f"a file in experiment {experiment} at {location}, as a user without permission", answer.status_code
     if content in answer.content:
         by_default = ask_default_permission(outsider, outsider.access.username) not in NOTHING
