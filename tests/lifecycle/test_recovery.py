@@ -110,6 +110,7 @@ def test_objects_that_the_store_lost_or_changed_are_named(backup):
     assert told == [f"object {e.key}: {words}" for e, words in zip(entries, said, strict=True)]
 
 
+@pytest.mark.slow
 def test_a_restore_that_misses_a_table_is_taken_back(backup):
     """The dump was replaced by another one, and the manifest made to fit: the rows tell."""
     dump = backup.folder / "database.dump"
@@ -133,6 +134,7 @@ def test_a_dump_that_cannot_be_read_changes_nothing(backup):
     assert (backup.databases(), backup.buckets()) == before
 
 
+@pytest.mark.slow
 def test_an_empty_database_and_bucket_of_somebody_are_left_empty(backup):
     """They were there before; a restore that fails leaves them there, with nothing in them."""
     _, name, _, _ = target = backup.target()
@@ -182,6 +184,7 @@ def test_a_folder_that_is_there_is_not_touched(deployment):
     assert [path.name for path in deployment.folder.iterdir()] == ["mine"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_leaves_nothing(deployment):
     """A limit on the size of files stands for it."""
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # noqa: E731
@@ -202,6 +205,7 @@ def leave_alone(deployment, target):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
 def test_a_backup_that_is_ended_leaves_nothing(deployment, number):
     process = deployment.begin("backup", deployment.folder)
     wait_for("the first objects", lambda: begun(deployment.scratch.glob(".backup.*.part/objects/*/*")), 60, pause=0.01)
@@ -214,6 +218,7 @@ def test_a_backup_that_is_ended_leaves_nothing(deployment, number):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("moment", ["bucket", "database"])
+@pytest.mark.slow
 def test_a_restore_that_is_ended_leaves_nothing(backup, number, moment):
     """Among the objects, and as soon as the database is there."""
     _, name, _, _ = target = backup.target()

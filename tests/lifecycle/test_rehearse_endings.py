@@ -14,7 +14,7 @@ from fixtures.backends.venvs import MADE_RECORD, locate_venv
 from fixtures.core.files import ROOT
 from tests.lifecycle.support import Begun, Trace
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 FILLED = "fill a database"  # said when Postgres and the store are up and the older server starts
 
 

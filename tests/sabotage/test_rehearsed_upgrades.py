@@ -24,7 +24,7 @@ from fixtures.tools.rehearse.rehearsal import FRESH, LIVE, SEEDED, Rehearsal
 from fixtures.tools.rehearse.rows import hold_rows
 from fixtures.verdict.records import Status
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 BEFORE = "b7e2c1a4d9f3"  # of MLflow 3.16.1; what follows moves rows of traces
 MAKE_OLD = f"""
 import os
