@@ -5,6 +5,7 @@ import socket
 import socketserver
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -116,6 +117,17 @@ def test_the_proxy_passes_bytes_on_to_whoever_is_there(proxy):
     for _ in range(3):
         with socket.create_connection(proxy.address) as link:
             assert echo(link) == b"hello"
+
+
+def test_connections_at_once_all_find_who_is_there(proxy):
+    """Each tries every upstream, whoever else takes a turn meanwhile."""
+
+    def send(number):
+        with socket.create_connection(proxy.address) as link:
+            return echo(link, b"%d" % number) == b"%d" % number
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(send, range(64)))
 
 
 def test_the_proxy_cuts_and_refuses_meanwhile(proxy):
