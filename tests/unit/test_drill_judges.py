@@ -12,6 +12,7 @@ import pytest
 from fixtures.core.outcomes import Finding, NotProven
 from fixtures.drills.assertions import describe_drill, expect_honest_errors, expect_recovery, expect_writes_kept
 from fixtures.drills.judges import find_failures_outside, find_misleading_answers, measure_recovery
+from fixtures.drills.starts import REGISTRY_SEARCH, FirstTraffic
 from fixtures.drills.tcp_proxy import TcpProxy
 from fixtures.drills.traffic import DrillOutcome
 from fixtures.load.history import History, LoadOperation, RequestOutcome
@@ -163,3 +164,19 @@ def test_an_answer_is_lost_once(proxy):
         assert echo(link)
     with socket.create_connection(proxy.address) as link:
         assert echo(link) == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "status", "later", "broke"),
+    [
+        ([REGISTRY_SEARCH], 500, {200: 9, 500: 7}, True),
+        ([REGISTRY_SEARCH], 500, {200: 16}, False),
+        ([REGISTRY_SEARCH, "runs/create"], 500, {500: 16}, False),
+        ([REGISTRY_SEARCH], 503, {500: 16}, False),
+        ([], 500, {500: 16}, False),
+    ],
+)
+def test_a_worker_without_its_registry_is_told_by_kind_status_and_what_comes_later(kinds, status, later, broke):
+    refused = [sent(n, REFUSED, status)._replace(kind=kind) for n, kind in enumerate(kinds)]
+    history = History(tuple(refused), dict.fromkeys(kinds, 1))
+    assert FirstTraffic(history, [], later).broke_registry is broke
