@@ -29,7 +29,8 @@ STATEMENTS = {
     "loses": f"DELETE FROM metrics WHERE (run_uuid, step) IN ({FIRST.format(0, '{0}, {1}, {2}')})",
     "changes": f"UPDATE metrics SET value = value + 1 WHERE (run_uuid, step) IN ({FIRST.format(1, '{0}')})",
     "doubles": "INSERT INTO runs SELECT (jsonb_populate_record(r, jsonb_build_object('run_uuid', md5(r.run_uuid)))).* "
-    "FROM (SELECT * FROM runs WHERE name LIKE {name} || '-new-%%' ORDER BY start_time, name LIMIT 1) r",
+    "FROM runs r WHERE run_uuid = "
+    "(SELECT run_uuid FROM runs WHERE name LIKE {name} || '-new-%%' ORDER BY start_time, name LIMIT 1)",
 }
 
 
